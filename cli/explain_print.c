@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What `jobgate explain` found, in sentences that answer why a job ran, waits, or was turned away. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/explain.h"
+
+static const char *
+action_done(enum jg_dup_action action)
+{
+    return action == JG_DUP_REJECT ? "its produce call failed"
+                                   : "it was sent with a mark, and is skipped when consumed";
+}
+
+static void
+print_when(const char *before, int64_t unix_ms)
+{
+    char at[JG_TIME_CHARS];
+    char ago[JG_TIME_CHARS];
+    jg_cli_time(unix_ms, at);
+    jg_cli_span(jg_wall_ms() - unix_ms, ago);
+    printf("%s%s (%s ago)", before, at, ago);
+}
+
+/* What the claim's state means for its job and for equal ones. */
+static void
+print_state(const struct jg_claim_report *claim)
+{
+    const char *until = claim->dedup == JG_DEDUP_UNTIL_EXECUTED ? "has ended" : "starts";
+    switch (claim->state) {
+    case JG_CLAIM_PROVISIONAL:
+        printf(
+            "State provisional: that job was handed to a producer, and the broker has not acknowledged it. It turns\n"
+            "nothing away: an equal job goes out as its candidate, and runs if that job never does.\n");
+        break;
+    case JG_CLAIM_QUEUED:
+        printf(
+            "State queued: the broker has that job, and no consumer has started it. Equal jobs are duplicates until\n"
+            "it %s.\n",
+            until);
+        break;
+    case JG_CLAIM_RUNNING:
+        printf("State running: that job runs now. Equal jobs are duplicates until it %s.\n", until);
+        if (claim->member[0])
+            printf("It runs as %s.\n", claim->member);
+        break;
+    case JG_CLAIM_NONE:
+        break;
+    }
+    if (claim->old_epoch)
+        printf("The store lost or rewound its data since: the claim counts as provisional.\n");
+}
+
+static void
+print_claim(const struct jg_claim_report *claim)
+{
+    char left[JG_TIME_CHARS];
+    if (claim->state == JG_CLAIM_NONE) {
+        printf("Nobody claims it now: an equal job that is produced next is accepted.\n");
+        return;
+    }
+    printf("Claimed by job %s", claim->owner);
+    print_when(" since ", claim->since_ms);
+    printf(", dedup %s.\n", jg_dedup_name(claim->dedup));
+    print_state(claim);
+    jg_cli_span(claim->ttl_ms, left);
+    printf("Left to itself, the claim ends in %s.\n", left);
+    printf("Duplicates and candidates so far: %lld.\n", (long long)claim->duplicates);
+    if (claim->newest_candidate[0])
+        printf("Newest candidate: %s.\n", claim->newest_candidate);
+    if (claim->newest_acked_candidate[0])
+        printf("Newest candidate that the broker has: %s.\n", claim->newest_acked_candidate);
+}
+
+static const struct jg_duplicate_report *
+find_duplicate(const struct jg_explained *explained, const char *jid)
+{
+    for (size_t i = 0; i < explained->duplicate_count; i++) {
+        if (strcmp(explained->duplicates[i].jid, jid) == 0)
+            return &explained->duplicates[i];
+    }
+    return NULL;
+}
+
+/* The answer to `why did, or didn't, my job run`. */
+static void
+print_job(const struct jg_explained *explained)
+{
+    const struct jg_claim_report *claim = &explained->claim;
+    const struct jg_duplicate_report *duplicate = find_duplicate(explained, explained->jid);
+    const char *jid = explained->jid;
+    if (claim->state != JG_CLAIM_NONE && strcmp(claim->owner, jid) == 0) {
+        static const char *const stands[] = {
+            [JG_CLAIM_NONE] = "",
+            [JG_CLAIM_PROVISIONAL] = "has not been acknowledged by the broker",
+            [JG_CLAIM_QUEUED] = "waits to be started",
+            [JG_CLAIM_RUNNING] = "runs now",
+        };
+        printf("Job %s %s. It holds the claim of its key.\n", jid, stands[claim->state]);
+    } else if (duplicate && duplicate->candidate) {
+        printf("Job %s was sent as a candidate of %s", jid, duplicate->original);
+        print_when(", ", duplicate->at_ms);
+        printf(":\nit runs when it is consumed, unless that one did by then.\n");
+    } else if (duplicate) {
+        printf("Job %s was turned away as a duplicate of %s, which was %s", jid, duplicate->original,
+               jg_claim_state_name(duplicate->original_state));
+        print_when(", ", duplicate->at_ms);
+        printf(":\n%s.\n", action_done(duplicate->action));
+    } else if (explained->was) {
+        printf("Job %s did run: its claim ended with that, and candidates of it are duplicates.\n", jid);
+    } else {
+        printf(
+            "Of job %s itself nothing is kept: it started or ended and its claim with it, or its claim outlived its\n"
+            "TTL, or it was never claimed. What is known of its key:\n",
+            jid);
+    }
+}
+
+static void
+print_duplicates(const struct jg_explained *explained)
+{
+    if (explained->duplicate_count == 0)
+        return;
+    printf("\nRecent duplicates of this key, newest first (the last 100 of the class are kept):\n");
+    for (size_t i = 0; i < explained->duplicate_count; i++) {
+        const struct jg_duplicate_report *duplicate = &explained->duplicates[i];
+        char at[JG_TIME_CHARS];
+        jg_cli_time(duplicate->at_ms, at);
+        printf("  %s  %s\n      %s of %s, which was %s%s%s\n", at, duplicate->jid,
+               duplicate->candidate ? "candidate" : "duplicate", duplicate->original,
+               jg_claim_state_name(duplicate->original_state), duplicate->candidate ? "" : ": ",
+               duplicate->candidate ? "" : jg_cli_action_name(duplicate->action));
+    }
+}
+
+static void
+print_not_found(const struct jg_cli *cli, const struct jg_explained *explained)
+{
+    printf(
+        "Nothing is known of %s %s in namespace '%s'. So an equal job that is produced next is accepted.\n"
+        "Either its job has started (until_executing) or ended (until_executed), and its claim with it; or the claim\n"
+        "outlived its TTL; or it was never claimed: its topic is not governed, its class has no dedup, or the store\n"
+        "was down then (header jobgate-unclaimed); or store or namespace are not those of the producer.\n",
+        explained->jid[0] ? "job" : "key", explained->jid[0] ? explained->jid : explained->key,
+        jg_conf_settings(cli->conf)->name_space);
+}
+
+static void
+print_text(const struct jg_cli *cli, const struct jg_explained *explained)
+{
+    if (!explained->found) {
+        print_not_found(cli, explained);
+        return;
+    }
+    if (explained->jid[0]) {
+        print_job(explained);
+        putchar('\n');
+    }
+    printf("Key %s of class %s\n", explained->key, explained->class_name);
+    print_claim(&explained->claim);
+    print_duplicates(explained);
+}
+
+static json_t *
+text_or_null(const char *text)
+{
+    return jg_cli_json_text(text, text ? strlen(text) : 0);
+}
+
+static json_t *
+claim_json(const struct jg_claim_report *claim)
+{
+    if (claim->state == JG_CLAIM_NONE)
+        return json_null();
+    return json_pack("{s:s, s:b, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:o}", "state", jg_claim_state_name(claim->state),
+                     "old_epoch", claim->old_epoch, "dedup", jg_dedup_name(claim->dedup), "owner",
+                     text_or_null(claim->owner), "since_ms", (json_int_t)claim->since_ms, "ttl_ms",
+                     (json_int_t)claim->ttl_ms, "duplicates", (json_int_t)claim->duplicates, "member",
+                     text_or_null(claim->member), "newest_candidate", text_or_null(claim->newest_candidate),
+                     "newest_acked_candidate", text_or_null(claim->newest_acked_candidate));
+}
+
+static json_t *
+duplicates_json(const struct jg_explained *explained)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < explained->duplicate_count; i++) {
+        const struct jg_duplicate_report *duplicate = &explained->duplicates[i];
+        json_array_append_new(
+            list, json_pack("{s:o, s:o, s:I, s:s, s:s, s:b}", "jid", text_or_null(duplicate->jid), "original",
+                            text_or_null(duplicate->original), "at_ms", (json_int_t)duplicate->at_ms, "original_state",
+                            jg_claim_state_name(duplicate->original_state), "action",
+                            jg_cli_action_name(duplicate->action), "candidate", (int)duplicate->candidate));
+    }
+    return list;
+}
+
+void
+jg_explained_print(const struct jg_cli *cli, const struct jg_explained *explained)
+{
+    if (!cli->json) {
+        print_text(cli, explained);
+        return;
+    }
+    jg_cli_print_json(json_pack("{s:s, s:o, s:s, s:b, s:o, s:o, s:b, s:o}", "key", explained->key, "jid",
+                                text_or_null(explained->jid), "namespace", jg_conf_settings(cli->conf)->name_space,
+                                "found", (int)explained->found, "class", text_or_null(explained->class_name), "claim",
+                                claim_json(&explained->claim), "was", (int)explained->was, "duplicates",
+                                duplicates_json(explained)),
+                      JSON_INDENT(2));
+}

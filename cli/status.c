@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* jobgate status: claims, running jobs and counters of each class. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+const struct jg_cli_option jg_cli_status_options[] = {
+    {"json", 'j', NULL, "As JSON."},
+    {.doc = NULL},
+};
+
+static bool
+is_known(const struct jg_cli_names *names, const char *name)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        if (strcmp(names->list[i], name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Keep the classes that were asked for, in their order; all when none was. False: one is not known. */
+static bool
+choose(const struct jg_cli *cli, int first, struct jg_cli_names *known)
+{
+    if (first >= cli->count)
+        return true;
+    struct jg_cli_names chosen = {.list = NULL};
+    bool all_known = true;
+    for (int i = first; i < cli->count; i++) {
+        if (is_known(known, cli->words[i])) {
+            jg_cli_names_add(&chosen, cli->words[i]);
+        } else {
+            jg_cli_complain(cli, "class '%s' is not known in namespace '%s': no job of it was claimed yet",
+                            cli->words[i], jg_conf_settings(cli->conf)->name_space);
+            all_known = false;
+        }
+    }
+    jg_cli_names_clear(known);
+    *known = chosen;
+    return all_known;
+}
+
+static void
+print_table(const struct jg_cli_names *names, const struct jg_class_report *reports)
+{
+    size_t width = strlen("class");
+    for (size_t i = 0; i < names->count; i++)
+        width = strlen(names->list[i]) > width ? strlen(names->list[i]) : width;
+    for (size_t i = 0; i < names->count; i++) {
+        const struct jg_class_report *report = &reports[i];
+        if (i == 0) {
+            printf("\n%-*s %8s %8s", (int)width, "class", "claims", "running");
+            for (size_t j = 0; j < report->counter_count; j++)
+                printf(" %10s", report->counters[j].name);
+            putchar('\n');
+        }
+        printf("%-*s %8lld %8lld", (int)width, names->list[i], (long long)report->claims, (long long)report->running);
+        for (size_t j = 0; j < report->counter_count; j++)
+            printf(" %10lld", (long long)report->counters[j].value);
+        putchar('\n');
+    }
+}
+
+static json_t *
+report_json(const char *class_name, const struct jg_class_report *report)
+{
+    json_t *counters = json_object();
+    for (size_t i = 0; i < report->counter_count; i++)
+        json_object_set_new(counters, report->counters[i].name, json_integer(report->counters[i].value));
+    return json_pack("{s:o, s:I, s:I, s:o}", "class", jg_cli_json_text(class_name, strlen(class_name)), "claims",
+                     (json_int_t)report->claims, "running", (json_int_t)report->running, "counters", counters);
+}
+
+static void
+print_reports(const struct jg_cli *cli, bool is_up, const struct jg_cli_names *names,
+              const struct jg_class_report *reports)
+{
+    const struct jg_settings *settings = jg_conf_settings(cli->conf);
+    char url[256];
+    jg_conf_redact(settings->store, url, sizeof url);
+    if (!cli->json) {
+        printf("store      %s, %s\nnamespace  %s\n", url, is_up ? "up" : "down", settings->name_space);
+        if (is_up && names->count == 0)
+            printf("\nNo job was claimed in this namespace yet.\n");
+        print_table(names, reports);
+        return;
+    }
+    json_t *classes = json_array();
+    for (size_t i = 0; i < names->count; i++)
+        json_array_append_new(classes, report_json(names->list[i], &reports[i]));
+    jg_cli_print_json(json_pack("{s:s, s:b, s:s, s:o}", "store", url, "up", is_up, "namespace", settings->name_space,
+                                "classes", classes),
+                      JSON_INDENT(2));
+}
+
+enum jg_exit
+jg_cli_status(struct jg_cli *cli)
+{
+    int first = 0;
+    enum jg_exit result = JG_EXIT_OK;
+    if (!jg_cli_options(cli, NULL, NULL, &first, &result))
+        return result;
+    if (!jg_cli_finish(cli, false))
+        return JG_EXIT_USAGE;
+    struct jg_store *store = jg_cli_open_store(cli, &result);
+    if (!store)
+        return result;
+    result = JG_EXIT_OK;
+    struct jg_cli_names names = {.list = NULL};
+    struct jg_class_report *reports = NULL;
+    enum jg_err err = jg_cli_classes(store, &names);
+    if (err == JG_OK && !choose(cli, first, &names))
+        result = JG_EXIT_NEGATIVE;
+    if (err == JG_OK && names.count > 0) {
+        reports = calloc(names.count, sizeof *reports);
+        err = reports ? JG_OK : JG_ENOMEM;
+    }
+    for (size_t i = 0; err == JG_OK && i < names.count; i++)
+        err = jg_store_class_report(store, names.list[i], &reports[i]);
+    if (err != JG_OK) {
+        jg_cli_names_clear(&names);
+        result = jg_cli_store_failed(cli, err);
+    }
+    print_reports(cli, err == JG_OK, &names, reports);
+    free(reports);
+    jg_cli_names_clear(&names);
+    jg_store_close(store);
+    return result;
+}

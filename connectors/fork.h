@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who has to know of a fork: the child has one thread, and descriptors that it shares with its parent. */
+#ifndef JG_CONNECTORS_FORK_H
+#define JG_CONNECTORS_FORK_H
+
+#include <stdbool.h>
+
+/* Embedded in what registers. `before` and `parent` run in the parent around the fork (take and drop a lock that is
+ * never held for long), `child` in the child, which has no other thread yet. */
+struct jg_fork_guard {
+    void (*before)(void *opaque);
+    void (*parent)(void *opaque);
+    void (*child)(void *opaque);
+    void *opaque;
+    struct jg_fork_guard *next;
+};
+
+/* Any thread. The guard stays where it is until it is removed. */
+void jg_fork_add(struct jg_fork_guard *guard);
+void jg_fork_remove(struct jg_fork_guard *guard);
+
+#endif

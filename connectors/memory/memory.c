@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "connectors/memory/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct jg_memory *registry;
+
+static const struct jg_store_vtable memory_vtable;
+
+static struct jg_memory_store *
+cast(struct jg_store *store)
+{
+    return (struct jg_memory_store *)store;
+}
+
+/* Unix time that never steps: the wall clock of when the store was made, moved on by the monotonic one. */
+static int64_t
+steady_wall_ms(void *opaque)
+{
+    return ((struct jg_memory *)opaque)->wall_offset_ms + jg_clock_ms();
+}
+
+static void
+take_lock(void *opaque)
+{
+    pthread_mutex_lock(&((struct jg_memory *)opaque)->lock);
+}
+
+static void
+drop_lock(void *opaque)
+{
+    pthread_mutex_unlock(&((struct jg_memory *)opaque)->lock);
+}
+
+static void
+class_destroy(struct jg_map_entry *entry)
+{
+    struct jg_memory_class *class = (struct jg_memory_class *)entry;
+    jg_map_clear(&class->claims);
+    jg_map_clear(&class->run);
+    jg_map_clear(&class->was);
+    free(class->duplicates);
+    free(class);
+}
+
+static struct jg_memory *
+memory_new(const char *name)
+{
+    struct jg_memory *memory = calloc(1, sizeof *memory + strlen(name) + 1);
+    if (!memory)
+        return NULL;
+    strcpy(memory->name, name);
+    pthread_mutex_init(&memory->lock, NULL);
+    memory->classes.destroy = class_destroy;
+    memory->wall_offset_ms = jg_wall_ms() - jg_clock_ms();
+    memory->now_ms = steady_wall_ms;
+    memory->clock_opaque = memory;
+    memory->guard =
+        (struct jg_fork_guard){.before = take_lock, .parent = drop_lock, .child = drop_lock, .opaque = memory};
+    jg_fork_add(&memory->guard);
+    return memory;
+}
+
+/* NULL: out of memory. */
+static struct jg_memory *
+memory_by_name(const char *name)
+{
+    pthread_mutex_lock(&registry_lock);
+    struct jg_memory *memory = registry;
+    while (memory && strcmp(memory->name, name) != 0)
+        memory = memory->next;
+    if (!memory && (memory = memory_new(name))) {
+        memory->next = registry;
+        registry = memory;
+    }
+    pthread_mutex_unlock(&registry_lock);
+    return memory;
+}
+
+enum jg_err
+jg_memory_open(const struct jg_store_options *options, struct jg_store **out, struct jg_error *error)
+{
+    struct jg_memory_store *store = calloc(1, sizeof *store);
+    if (store) {
+        store->base.vtable = &memory_vtable;
+        store->log = options->log;
+        store->name_space = strdup(options->name_space);
+        store->memory = memory_by_name(options->url + strlen("memory:"));
+    }
+    if (!store || !store->name_space || !store->memory) {
+        if (store)
+            free(store->name_space);
+        free(store);
+        snprintf(error->text, sizeof error->text, "out of memory");
+        return JG_ENOMEM;
+    }
+    *out = &store->base;
+    return JG_OK;
+}
+
+static void
+memory_close(struct jg_store *base)
+{
+    struct jg_memory_store *store = cast(base);
+    free(store->name_space);
+    free(store);
+}
+
+/* `<namespace>:<class>`; the caller clears `out`. A namespace holds no colon once escaped. */
+static bool
+class_key(const struct jg_memory_store *store, const char *class_name, struct jg_buf *out)
+{
+    jg_name_escape(out, store->name_space);
+    jg_buf_text(out, ":");
+    jg_buf_text(out, class_name);
+    return !out->failed;
+}
+
+struct jg_memory_class *
+jg_memory_class(struct jg_memory_store *store, const char *class_name)
+{
+    struct jg_buf key = JG_BUF_INIT;
+    struct jg_memory_class *class = NULL;
+    if (class_key(store, class_name, &key))
+        class = (struct jg_memory_class *)jg_map_find(&store->memory->classes, key.data, 0);
+    jg_buf_clear(&key);
+    return class;
+}
+
+/* NULL: out of memory. */
+static struct jg_memory_class *
+class_new(struct jg_memory_store *store, const char *class_name)
+{
+    struct jg_buf key = JG_BUF_INIT;
+    struct jg_memory_class *class = calloc(1, sizeof *class);
+    if (!class)
+        return NULL;
+    class->entry.expires_ms = JG_MAP_NEVER;
+    class->claims.destroy = jg_memory_claim_destroy;
+    class->run.destroy = jg_memory_member_destroy;
+    class->was.destroy = jg_memory_was_destroy;
+    if (!class_key(store, class_name, &key) || jg_map_put(&store->memory->classes, key.data, &class->entry, 0)) {
+        free(class);
+        class = NULL;
+    } else {
+        store->memory->entries++;
+    }
+    jg_buf_clear(&key);
+    return class;
+}
+
+static size_t
+entries_of(const struct jg_memory_class *class)
+{
+    return class->claims.count + class->run.count + class->was.count;
+}
+
+/* False: at the bound even without what has expired. */
+static bool
+has_room(struct jg_memory *memory, int64_t now_ms)
+{
+    if (memory->entries < JG_MEMORY_MAX_ENTRIES)
+        return true;
+    memory->entries = memory->classes.count;
+    struct jg_map_entry *entry = NULL;
+    while ((entry = jg_map_next(&memory->classes, entry))) {
+        struct jg_memory_class *class = (struct jg_memory_class *)entry;
+        jg_map_remove_expired(&class->claims, now_ms);
+        jg_map_remove_expired(&class->run, now_ms);
+        jg_map_remove_expired(&class->was, now_ms);
+        memory->entries += entries_of(class);
+    }
+    return memory->entries < JG_MEMORY_MAX_ENTRIES;
+}
+
+static enum jg_err
+exec_one(struct jg_memory_store *store, int64_t now_ms, struct jg_op *op)
+{
+    struct jg_memory_class *class = jg_memory_class(store, op->class_name);
+    if (!class)
+        class = class_new(store, op->class_name);
+    if (!class)
+        return JG_ENOMEM;
+    size_t before = entries_of(class);
+    enum jg_err err = jg_memory_apply(class, now_ms, op);
+    store->memory->entries += entries_of(class) - before;
+    return err;
+}
+
+static enum jg_err
+memory_exec(struct jg_store *base, struct jg_op *ops, size_t count)
+{
+    static struct jg_log_rate full;
+    struct jg_memory_store *store = cast(base);
+    struct jg_memory *memory = store->memory;
+    enum jg_err first = JG_OK;
+    pthread_mutex_lock(&memory->lock);
+    int64_t now_ms = memory->now_ms(memory->clock_opaque);
+    bool room = has_room(memory, now_ms);
+    for (size_t i = 0; i < count; i++) {
+        ops[i].err = room && exec_one(store, now_ms, &ops[i]) == JG_OK ? JG_OK : JG_ESTORE;
+        first = first ? first : ops[i].err;
+    }
+    pthread_mutex_unlock(&memory->lock);
+    if (first)
+        jg_log_rated(store->log, &full, JG_LOG_ERROR, "STORE",
+                     "jobgate.store: the memory store is full (%d entries) or the process is out of memory; "
+                     "use redis:// for more",
+                     JG_MEMORY_MAX_ENTRIES);
+    return first;
+}
+
+static bool
+memory_wait(struct jg_store *base, int64_t timeout_ms)
+{
+    (void)base;
+    (void)timeout_ms;
+    return true;
+}
+
+static bool
+memory_is_up(struct jg_store *base)
+{
+    (void)base;
+    return true;
+}
+
+static void
+memory_tend(struct jg_store *base)
+{
+    (void)base;
+}
+
+static int64_t
+lock_and_read_clock(struct jg_memory *memory)
+{
+    pthread_mutex_lock(&memory->lock);
+    return memory->now_ms(memory->clock_opaque);
+}
+
+static enum jg_err
+memory_classes(struct jg_store *base, void (*each)(void *opaque, const char *class_name), void *opaque)
+{
+    struct jg_memory_store *store = cast(base);
+    struct jg_buf prefix = JG_BUF_INIT;
+    struct jg_buf names = JG_BUF_INIT; /* NUL-separated: `each` must not run under the lock */
+    if (class_key(store, "", &prefix)) {
+        struct jg_map_entry *entry = NULL;
+        (void)lock_and_read_clock(store->memory);
+        while ((entry = jg_map_next(&store->memory->classes, entry)))
+            if (strncmp(entry->key, prefix.data, prefix.size_bytes) == 0)
+                jg_buf_append(&names, entry->key + prefix.size_bytes, strlen(entry->key) - prefix.size_bytes + 1);
+        pthread_mutex_unlock(&store->memory->lock);
+    }
+    enum jg_err err = prefix.failed || names.failed ? JG_ESTORE : JG_OK;
+    for (size_t at = 0; !err && at < names.size_bytes; at += strlen(names.data + at) + 1)
+        each(opaque, names.data + at);
+    jg_buf_clear(&prefix);
+    jg_buf_clear(&names);
+    return err;
+}
+
+static enum jg_err
+memory_class_report(struct jg_store *base, const char *class_name, struct jg_class_report *out)
+{
+    struct jg_memory_store *store = cast(base);
+    int64_t now_ms = lock_and_read_clock(store->memory);
+    struct jg_memory_class *class = jg_memory_class(store, class_name);
+    *out = (struct jg_class_report){.counter_count = JG_TALLIES};
+    if (class) {
+        jg_map_remove_expired(&class->claims, now_ms);
+        jg_map_remove_expired(&class->run, now_ms);
+        out->claims = (int64_t) class->claims.count;
+        out->running = (int64_t) class->run.count;
+    }
+    for (size_t i = 0; i < JG_TALLIES; i++) {
+        out->counters[i].name = jg_tally_names[i];
+        out->counters[i].value = class ? class->tallies[i] : 0;
+    }
+    pthread_mutex_unlock(&store->memory->lock);
+    return JG_OK;
+}
+
+static enum jg_err
+memory_claim_report(struct jg_store *base, const char *class_name, const char *key, struct jg_claim_report *out)
+{
+    struct jg_memory_store *store = cast(base);
+    int64_t now_ms = lock_and_read_clock(store->memory);
+    struct jg_memory_class *class = jg_memory_class(store, class_name);
+    struct jg_memory_claim *claim = class ? (struct jg_memory_claim *)jg_map_find(&class->claims, key, now_ms) : NULL;
+    *out = (struct jg_claim_report){.state = JG_CLAIM_NONE};
+    if (claim) {
+        out->state = claim->state;
+        out->old_epoch = claim->epoch != class->epoch;
+        out->dedup = claim->dedup;
+        out->since_ms = claim->since_ms;
+        out->ttl_ms = claim->entry.expires_ms - now_ms;
+        out->duplicates = claim->duplicates;
+        strcpy(out->owner, claim->owner);
+        strcpy(out->newest_candidate, claim->newest);
+        strcpy(out->newest_acked_candidate, claim->newest_acked);
+        if (claim->state == JG_CLAIM_RUNNING && claim->member)
+            strcpy(out->member, claim->member);
+    }
+    pthread_mutex_unlock(&store->memory->lock);
+    return JG_OK;
+}
+
+static enum jg_err
+memory_was(struct jg_store *base, const char *class_name, const char *jid, bool *out)
+{
+    struct jg_memory_store *store = cast(base);
+    int64_t now_ms = lock_and_read_clock(store->memory);
+    struct jg_memory_class *class = jg_memory_class(store, class_name);
+    *out = class && jg_map_find(&class->was, jid, now_ms);
+    pthread_mutex_unlock(&store->memory->lock);
+    return JG_OK;
+}
+
+static enum jg_err
+memory_duplicates(struct jg_store *base, const char *class_name,
+                  void (*each)(void *opaque, const struct jg_duplicate_report *duplicate), void *opaque)
+{
+    struct jg_memory_store *store = cast(base);
+    struct jg_duplicate_report *copy = calloc(JG_DUPLICATES_KEPT, sizeof(*copy));
+    size_t count = 0;
+    if (!copy)
+        return JG_ESTORE;
+    (void)lock_and_read_clock(store->memory);
+    struct jg_memory_class *class = jg_memory_class(store, class_name);
+    for (; class && count < class->duplicate_count && count < JG_DUPLICATES_KEPT; count++)
+        copy[count] = class->duplicates[(class->duplicate_count - 1 - count) % JG_DUPLICATES_KEPT];
+    pthread_mutex_unlock(&store->memory->lock);
+    for (size_t i = 0; i < count; i++)
+        each(opaque, &copy[i]);
+    free(copy);
+    return JG_OK;
+}
+
+static const struct jg_store_vtable memory_vtable = {
+    .close = memory_close,
+    .exec = memory_exec,
+    .wait = memory_wait,
+    .is_up = memory_is_up,
+    .tend = memory_tend,
+    .classes = memory_classes,
+    .class_report = memory_class_report,
+    .claim_report = memory_claim_report,
+    .was = memory_was,
+    .duplicates = memory_duplicates,
+};

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The embedded store: the promises of the real one, for one process. Its insides, for its own files and for tests. */
+#ifndef JG_CONNECTORS_MEMORY_MEMORY_H
+#define JG_CONNECTORS_MEMORY_MEMORY_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "connectors/fork.h"
+#include "connectors/memory/map.h"
+#include "connectors/store_impl.h"
+
+/* Classes, claims, runs and records of one store together. At the bound, operations fail as on a Redis out of memory.
+ */
+#define JG_MEMORY_MAX_ENTRIES 1000000
+
+/* Under its job key in jg_memory_class.claims. */
+struct jg_memory_claim {
+    struct jg_map_entry entry;
+    char owner[JG_JID_CHARS + 1];
+    enum jg_claim_state state;
+    enum jg_dedup dedup;
+    int64_t epoch;
+    int64_t since_ms;
+    int64_t duplicates;
+    int64_t candidates;                  /* ever */
+    char newest[JG_JID_CHARS + 1];       /* candidate; empty: none */
+    char newest_acked[JG_JID_CHARS + 1]; /* candidate; empty: none */
+    char newest_duplicate[JG_JID_CHARS + 1];
+    char *member; /* of the latest run; owned; NULL: none */
+};
+
+/* Under a jid in jg_memory_class.was: its claim had candidates, and ended by its run. */
+struct jg_memory_was {
+    struct jg_map_entry entry;
+    enum jg_dedup dedup;
+};
+
+struct jg_memory_class {
+    struct jg_map_entry entry;
+    int64_t epoch;        /* 0: none yet */
+    struct jg_map claims; /* of jg_memory_claim */
+    struct jg_map run;    /* members; plain entries */
+    struct jg_map was;    /* of jg_memory_was */
+    int64_t tallies[JG_TALLIES];
+    struct jg_duplicate_report *duplicates; /* a ring of JG_DUPLICATES_KEPT; NULL: none yet */
+    size_t duplicate_count;                 /* ever */
+};
+
+/* One per name and process, shared by every jg_store that names it, and kept until the process ends: a consumer that is
+ * opened after the producer was closed finds the claims. */
+struct jg_memory {
+    pthread_mutex_t lock;  /* guards all that follows; never held for long */
+    struct jg_map classes; /* of jg_memory_class, under `<namespace>:<class>` */
+    size_t entries;        /* in all classes, expired ones included */
+    int64_t (*now_ms)(void *opaque);
+    void *clock_opaque;
+    int64_t wall_offset_ms; /* Unix time of the monotonic clock's zero, when the store was made */
+    struct jg_fork_guard guard;
+    struct jg_memory *next;
+    char name[];
+};
+
+struct jg_memory_store {
+    struct jg_store base;
+    struct jg_memory *memory;
+    char *name_space;
+    const struct jg_log *log;
+};
+
+/* The class's data; NULL: there is none. Call with the lock held. */
+struct jg_memory_class *jg_memory_class(struct jg_memory_store *store, const char *class_name);
+
+/* Carry out one operation on its class. JG_ENOMEM: nothing was changed. */
+JG_MUST_USE enum jg_err jg_memory_apply(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);
+
+/* As when Redis lost or rewound its data: claims so far are of an older epoch. */
+void jg_memory_start_epoch(struct jg_memory_class *class, int64_t now_ms);
+
+void jg_memory_claim_destroy(struct jg_map_entry *entry);
+void jg_memory_was_destroy(struct jg_map_entry *entry);
+void jg_memory_member_destroy(struct jg_map_entry *entry);
+
+#endif

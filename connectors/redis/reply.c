@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "connectors/redis/reply.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A number as our scripts write it: 19 digits at most, a sign at most. */
+static bool
+parse_integer(const char *text, int64_t *out)
+{
+    const char *digits = *text == '-' ? text + 1 : text;
+    size_t length = strspn(digits, "0123456789");
+    if (length == 0 || length > 18 || digits[length])
+        return false;
+    *out = strtoll(text, NULL, 10);
+    return true;
+}
+
+bool
+jg_reply_is_array(const redisReply *reply, size_t count)
+{
+    return reply && reply->type == REDIS_REPLY_ARRAY && (count == JG_REPLY_ANY || reply->elements == count);
+}
+
+bool
+jg_reply_text(const redisReply *reply, char *out, size_t out_bytes)
+{
+    if (reply && reply->type == REDIS_REPLY_NIL) {
+        out[0] = '\0';
+        return true;
+    }
+    if (!reply || (reply->type != REDIS_REPLY_STRING && reply->type != REDIS_REPLY_STATUS))
+        return false;
+    size_t size = (size_t)reply->len;
+    if (size >= out_bytes || memchr(reply->str, '\0', size))
+        return false;
+    memcpy(out, reply->str, size);
+    out[size] = '\0';
+    return true;
+}
+
+bool
+jg_reply_integer(const redisReply *reply, int64_t *out)
+{
+    char text[32];
+    if (reply && reply->type == REDIS_REPLY_INTEGER) {
+        *out = reply->integer;
+        return true;
+    }
+    if (!jg_reply_text(reply, text, sizeof text))
+        return false;
+    *out = 0;
+    return !text[0] || parse_integer(text, out);
+}
+
+bool
+jg_reply_state(const char *text, enum jg_claim_state *out)
+{
+    static const char letters[] = {
+        [JG_CLAIM_NONE] = 'n', [JG_CLAIM_PROVISIONAL] = 'p', [JG_CLAIM_QUEUED] = 'q', [JG_CLAIM_RUNNING] = 'r'};
+    for (size_t i = 0; i < sizeof letters; i++) {
+        if (text[0] == letters[i] && !text[1]) {
+            *out = (enum jg_claim_state)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* An integer that is 0 or 1. */
+static bool
+read_flag(const redisReply *reply, bool *out)
+{
+    if (!reply || reply->type != REDIS_REPLY_INTEGER || (reply->integer != 0 && reply->integer != 1))
+        return false;
+    *out = reply->integer == 1;
+    return true;
+}
+
+bool
+jg_reply_claim(const redisReply *reply, struct jg_op *op)
+{
+    static const char *const words[] = {
+        [JG_ORIGINAL] = "original", [JG_DUPLICATE] = "duplicate", [JG_CANDIDATE] = "candidate"};
+    char word[16], state_text[4], original[JG_JID_CHARS + 1];
+    enum jg_claim_state state;
+    int64_t since_ms;
+    if (!jg_reply_is_array(reply, 4) || !jg_reply_text(reply->element[0], word, sizeof word) ||
+        !jg_reply_text(reply->element[1], original, sizeof original) ||
+        !jg_reply_text(reply->element[2], state_text, sizeof state_text) || !jg_reply_state(state_text, &state) ||
+        !jg_reply_integer(reply->element[3], &since_ms))
+        return false;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcmp(word, words[i]) != 0)
+            continue;
+        /* Who is turned away is told by whom. */
+        if (i != JG_ORIGINAL && !jg_jid_valid(original, strlen(original)))
+            return false;
+        op->claimed = (enum jg_claimed)i;
+        op->original_state = state;
+        op->original_since_ms = since_ms;
+        strcpy(op->original, original);
+        return true;
+    }
+    return false;
+}
+
+bool
+jg_reply_changed(const redisReply *reply, struct jg_op *op)
+{
+    return jg_reply_is_array(reply, 1) && read_flag(reply->element[0], &op->changed);
+}
+
+bool
+jg_reply_admit(const redisReply *reply, struct jg_op *op)
+{
+    char word[8], original[JG_JID_CHARS + 1];
+    int64_t epoch;
+    if (!jg_reply_is_array(reply, 3) || !jg_reply_text(reply->element[0], word, sizeof word) ||
+        !jg_reply_text(reply->element[1], original, sizeof original) || !jg_reply_integer(reply->element[2], &epoch))
+        return false;
+    bool run = strcmp(word, "run") == 0;
+    if (epoch <= 0 || (!run && strcmp(word, "skip") != 0) || (!run && !jg_jid_valid(original, strlen(original))))
+        return false;
+    op->verdict = run ? JG_RUN : JG_SKIP;
+    op->epoch = epoch;
+    strcpy(op->original, original);
+    return true;
+}
+
+bool
+jg_reply_renew(const redisReply *reply, struct jg_op *op)
+{
+    int64_t epoch;
+    bool changed;
+    if (!jg_reply_is_array(reply, 2) || !read_flag(reply->element[0], &changed) ||
+        !jg_reply_integer(reply->element[1], &epoch) || epoch <= 0)
+        return false;
+    op->changed = changed;
+    op->epoch = epoch;
+    return true;
+}
+
+bool
+jg_reply_claim_fields(const redisReply *reply, struct jg_claim_report *out, int64_t *epoch)
+{
+    char state[4], mode[24];
+    *out = (struct jg_claim_report){.state = JG_CLAIM_NONE};
+    if (!jg_reply_is_array(reply, JG_REPLY_CLAIM_FIELDS))
+        return false;
+    redisReply *const *field = reply->element;
+    if (field[0]->type == REDIS_REPLY_NIL)
+        return true;
+    return jg_reply_text(field[0], out->owner, sizeof out->owner) && jg_reply_text(field[1], state, sizeof state) &&
+           jg_reply_state(state, &out->state) && jg_reply_integer(field[2], epoch) &&
+           jg_reply_integer(field[3], &out->since_ms) && jg_reply_text(field[4], mode, sizeof mode) &&
+           jg_dedup_parse(mode, strlen(mode), &out->dedup) && jg_reply_integer(field[5], &out->duplicates) &&
+           jg_reply_text(field[6], out->newest_candidate, sizeof out->newest_candidate) &&
+           jg_reply_text(field[7], out->newest_acked_candidate, sizeof out->newest_acked_candidate) &&
+           jg_reply_text(field[8], out->member, sizeof out->member);
+}
+
+/* Take the next of words that single spaces separate. */
+static bool
+next_word(char **rest, char *out, size_t out_bytes)
+{
+    char *word = strsep(rest, " ");
+    if (!word || !word[0] || strlen(word) >= out_bytes)
+        return false;
+    strcpy(out, word);
+    return true;
+}
+
+bool
+jg_reply_duplicate(const redisReply *reply, struct jg_duplicate_report *out)
+{
+    char text[256], at[24], state[4], action[8], candidate[4];
+    char *rest = text;
+    *out = (struct jg_duplicate_report){.at_ms = 0};
+    if (!jg_reply_text(reply, text, sizeof text) || !next_word(&rest, out->jid, sizeof out->jid) ||
+        !next_word(&rest, out->original, sizeof out->original) || !next_word(&rest, at, sizeof at) ||
+        !parse_integer(at, &out->at_ms) || !next_word(&rest, state, sizeof state) ||
+        !jg_reply_state(state, &out->original_state) || !next_word(&rest, action, sizeof action) ||
+        !next_word(&rest, candidate, sizeof candidate) || rest)
+        return false;
+    out->action = strcmp(action, "reject") == 0 ? JG_DUP_REJECT : JG_DUP_MARK;
+    out->candidate = strcmp(candidate, "1") == 0;
+    return true;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Replies of the server, distrusted: each function takes any reply, and says false to one that is not its own. */
+#ifndef JG_CONNECTORS_REDIS_REPLY_H
+#define JG_CONNECTORS_REDIS_REPLY_H
+
+#include <hiredis/hiredis.h>
+
+#include "connectors/store_impl.h"
+
+/* Of the scripts, into an operation's outputs, which stay untouched with false. */
+JG_MUST_USE bool jg_reply_claim(const redisReply *reply, struct jg_op *op);
+JG_MUST_USE bool jg_reply_changed(const redisReply *reply, struct jg_op *op);
+JG_MUST_USE bool jg_reply_admit(const redisReply *reply, struct jg_op *op);
+JG_MUST_USE bool jg_reply_renew(const redisReply *reply, struct jg_op *op);
+
+/* An array of `count` elements; no count: of any. */
+JG_MUST_USE bool jg_reply_is_array(const redisReply *reply, size_t count);
+#define JG_REPLY_ANY ((size_t)-1)
+
+/* A text of at most `out_bytes - 1` bytes without NUL; nil is the empty text. */
+JG_MUST_USE bool jg_reply_text(const redisReply *reply, char *out, size_t out_bytes);
+
+/* An integer, or a text that is one; nil is 0. */
+JG_MUST_USE bool jg_reply_integer(const redisReply *reply, int64_t *out);
+
+/* The fields of a claim as report.c asks for them: jid st ep at mode n cn ca run. */
+#define JG_REPLY_CLAIM_FIELDS 9
+JG_MUST_USE bool jg_reply_claim_fields(const redisReply *reply, struct jg_claim_report *out, int64_t *epoch);
+
+/* One entry of `dups`. */
+JG_MUST_USE bool jg_reply_duplicate(const redisReply *reply, struct jg_duplicate_report *out);
+
+/* A claim's state from the letter that stands in Redis. */
+JG_MUST_USE bool jg_reply_state(const char *text, enum jg_claim_state *out);
+
+#endif

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the `jobgate` command reads. Each report has a connection of its own, so that it never stands in a job's way. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "connectors/redis/redis.h"
+#include "connectors/redis/reply.h"
+#include "connectors/redis/resp.h"
+
+#define SCAN_COUNT "1000"
+
+/* One report in the making. */
+struct report {
+    struct jg_redis *redis;
+    struct jg_conn conn;
+    struct jg_buf commands;
+    size_t count; /* of them */
+    struct jg_trouble trouble;
+};
+
+static enum jg_err
+begin(struct report *report, struct jg_store *store)
+{
+    *report = (struct report){.redis = (struct jg_redis *)store};
+    return jg_conn_open(&report->conn, &report->redis->url, false, jg_clock_ms() + report->redis->timeout_ms,
+                        &report->trouble);
+}
+
+static enum jg_err
+end(struct report *report, enum jg_err err)
+{
+    if (err)
+        jg_log(report->redis->log, JG_LOG_ERROR, "STORE", "jobgate.store %s: %s", report->redis->url.display,
+               report->trouble.kind ? report->trouble.error.text : "an answer that makes no sense");
+    jg_conn_close(&report->conn);
+    jg_buf_clear(&report->commands);
+    return err;
+}
+
+/* The text of a key of the class; the caller clears it. */
+static struct jg_buf
+key_of(const struct report *report, const char *class_name, const char *what, const char *id)
+{
+    struct jg_buf key = JG_BUF_INIT;
+    jg_script_key_text(&key, report->redis->prefix, class_name, what, id);
+    return key;
+}
+
+/* Add `<command> <key> [<arguments>...]`, ended by NULL. */
+static void
+add(struct report *report, const char *command, const struct jg_buf *key, const char *const *arguments, size_t count)
+{
+    if (key->failed) {
+        report->commands.failed = true;
+        return;
+    }
+    jg_resp_begin(&report->commands, 2 + count);
+    jg_resp_text(&report->commands, command);
+    jg_resp_bytes(&report->commands, key->data, key->size_bytes);
+    for (size_t i = 0; i < count; i++)
+        jg_resp_text(&report->commands, arguments[i]);
+    report->count++;
+}
+
+static enum jg_err
+ask(struct report *report, bool (*each)(void *opaque, size_t index, const redisReply *reply), void *opaque)
+{
+    enum jg_err err = jg_conn_exchange(&report->conn, &report->commands, report->count, each, opaque,
+                                       jg_clock_ms() + report->redis->timeout_ms, &report->trouble);
+    jg_buf_reset(&report->commands);
+    report->count = 0;
+    return err;
+}
+
+/* --- classes --- */
+
+struct class_walk {
+    void (*each)(void *opaque, const char *class_name);
+    void *opaque;
+};
+
+static bool
+read_classes(void *opaque, size_t index, const redisReply *reply)
+{
+    const struct class_walk *walk = opaque;
+    char name[JG_CLASS_MAX_BYTES + 1];
+    (void)index;
+    if (!jg_reply_is_array(reply, JG_REPLY_ANY))
+        return false;
+    for (size_t i = 0; i < reply->elements; i++)
+        if (jg_reply_text(reply->element[i], name, sizeof name))
+            walk->each(walk->opaque, name);
+    return true;
+}
+
+enum jg_err
+jg_redis_classes(struct jg_store *store, void (*each)(void *opaque, const char *class_name), void *opaque)
+{
+    struct report report;
+    struct class_walk walk = {.each = each, .opaque = opaque};
+    enum jg_err err = begin(&report, store);
+    if (!err) {
+        struct jg_buf key = JG_BUF_INIT;
+        jg_buf_text(&key, report.redis->prefix);
+        jg_buf_text(&key, "classes");
+        add(&report, "SMEMBERS", &key, NULL, 0);
+        err = ask(&report, read_classes, &walk);
+        jg_buf_clear(&key);
+    }
+    return end(&report, err);
+}
+
+/* --- a class --- */
+
+struct class_read {
+    struct jg_class_report *out;
+    int64_t now_ms;
+    char cursor[24]; /* of SCAN */
+};
+
+static bool
+read_now(void *opaque, size_t index, const redisReply *reply)
+{
+    struct class_read *read = opaque;
+    int64_t seconds, micros;
+    (void)index;
+    if (!jg_reply_is_array(reply, 2) || !jg_reply_integer(reply->element[0], &seconds) ||
+        !jg_reply_integer(reply->element[1], &micros) || seconds < 0 || seconds > INT32_MAX * INT64_C(100))
+        return false;
+    read->now_ms = seconds * 1000 + micros / 1000;
+    return true;
+}
+
+static bool
+read_class(void *opaque, size_t index, const redisReply *reply)
+{
+    struct class_read *read = opaque;
+    if (index == 1)
+        return jg_reply_integer(reply, &read->out->running);
+    if (!jg_reply_is_array(reply, JG_TALLIES))
+        return false;
+    read->out->counter_count = JG_TALLIES;
+    for (size_t i = 0; i < JG_TALLIES; i++) {
+        read->out->counters[i].name = jg_tally_names[i];
+        if (!jg_reply_integer(reply->element[i], &read->out->counters[i].value))
+            return false;
+    }
+    return true;
+}
+
+static bool
+read_scan(void *opaque, size_t index, const redisReply *reply)
+{
+    struct class_read *read = opaque;
+    (void)index;
+    if (!jg_reply_is_array(reply, 2) || !jg_reply_text(reply->element[0], read->cursor, sizeof read->cursor) ||
+        !jg_reply_is_array(reply->element[1], JG_REPLY_ANY))
+        return false;
+    read->out->claims += (int64_t)reply->element[1]->elements;
+    return true;
+}
+
+static enum jg_err
+count_claims(struct report *report, const char *class_name, struct class_read *read)
+{
+    struct jg_buf pattern = key_of(report, class_name, "claim:", "*");
+    enum jg_err err = pattern.failed ? JG_ESTORE : JG_OK;
+    strcpy(read->cursor, "0");
+    do {
+        if (err)
+            break;
+        jg_resp_command(&report->commands, "SCAN", read->cursor, "MATCH", pattern.data, "COUNT", SCAN_COUNT,
+                        (char *)NULL);
+        report->count = 1;
+        err = ask(report, read_scan, read);
+    } while (strcmp(read->cursor, "0") != 0);
+    jg_buf_clear(&pattern);
+    return err;
+}
+
+enum jg_err
+jg_redis_class_report(struct jg_store *store, const char *class_name, struct jg_class_report *out)
+{
+    struct report report;
+    struct class_read read = {.out = out};
+    char now_text[24];
+    *out = (struct jg_class_report){.claims = 0};
+    enum jg_err err = begin(&report, store);
+    if (!err) {
+        jg_resp_command(&report.commands, "TIME", (char *)NULL);
+        report.count = 1;
+        err = ask(&report, read_now, &read);
+    }
+    if (!err) {
+        struct jg_buf stats = key_of(&report, class_name, "stats", "");
+        struct jg_buf run = key_of(&report, class_name, "run", "");
+        snprintf(now_text, sizeof now_text, "(%" PRId64, read.now_ms);
+        add(&report, "HMGET", &stats, jg_tally_names, JG_TALLIES);
+        add(&report, "ZCOUNT", &run, (const char *const[]){now_text, "+inf"}, 2);
+        err = ask(&report, read_class, &read);
+        jg_buf_clear(&stats);
+        jg_buf_clear(&run);
+    }
+    if (!err)
+        err = count_claims(&report, class_name, &read);
+    return end(&report, err);
+}
+
+/* --- a claim --- */
+
+struct claim_read {
+    const struct jg_conn *conn;
+    struct jg_claim_report *out;
+    int64_t epoch;
+    int64_t ttl_ms;
+};
+
+/* Is `<run_id> <number>` the epoch of the server that we speak to, and the claim's? */
+static bool
+is_current(const char *stored, const char *run_id, int64_t claim_epoch)
+{
+    char expected[JG_RUN_ID_MAX_CHARS + 24];
+    snprintf(expected, sizeof expected, "%s %" PRId64, run_id, claim_epoch);
+    return strcmp(stored, expected) == 0;
+}
+
+static bool
+read_claim(void *opaque, size_t index, const redisReply *reply)
+{
+    struct claim_read *read = opaque;
+    char stored[JG_RUN_ID_MAX_CHARS + 24];
+    if (index == 0)
+        return jg_reply_claim_fields(reply, read->out, &read->epoch);
+    if (index == 1)
+        return jg_reply_integer(reply, &read->ttl_ms);
+    if (!jg_reply_text(reply, stored, sizeof stored))
+        return false;
+    if (read->out->state != JG_CLAIM_NONE) {
+        read->out->ttl_ms = read->ttl_ms > 0 ? read->ttl_ms : 0;
+        read->out->old_epoch = !is_current(stored, read->conn->run_id, read->epoch);
+        if (read->out->state != JG_CLAIM_RUNNING)
+            read->out->member[0] = '\0';
+    }
+    return true;
+}
+
+enum jg_err
+jg_redis_claim_report(struct jg_store *store, const char *class_name, const char *key, struct jg_claim_report *out)
+{
+    static const char *const fields[JG_REPLY_CLAIM_FIELDS] = {"jid", "st", "ep", "at", "mode", "n", "cn", "ca", "run"};
+    struct report report;
+    enum jg_err err = begin(&report, store);
+    if (!err) {
+        struct claim_read read = {.conn = &report.conn, .out = out};
+        struct jg_buf claim = key_of(&report, class_name, "claim:", key);
+        struct jg_buf epoch = key_of(&report, class_name, "epoch", "");
+        add(&report, "HMGET", &claim, fields, JG_REPLY_CLAIM_FIELDS);
+        add(&report, "PTTL", &claim, NULL, 0);
+        add(&report, "GET", &epoch, NULL, 0);
+        err = ask(&report, read_claim, &read);
+        jg_buf_clear(&claim);
+        jg_buf_clear(&epoch);
+    }
+    return end(&report, err);
+}
+
+/* --- was --- */
+
+static bool
+read_exists(void *opaque, size_t index, const redisReply *reply)
+{
+    int64_t exists;
+    (void)index;
+    if (!jg_reply_integer(reply, &exists))
+        return false;
+    *(bool *)opaque = exists == 1;
+    return true;
+}
+
+enum jg_err
+jg_redis_was(struct jg_store *store, const char *class_name, const char *jid, bool *out)
+{
+    struct report report;
+    enum jg_err err = begin(&report, store);
+    if (!err) {
+        struct jg_buf was = key_of(&report, class_name, "was:", jid);
+        add(&report, "EXISTS", &was, NULL, 0);
+        err = ask(&report, read_exists, out);
+        jg_buf_clear(&was);
+    }
+    return end(&report, err);
+}
+
+/* --- duplicates --- */
+
+struct duplicate_walk {
+    void (*each)(void *opaque, const struct jg_duplicate_report *duplicate);
+    void *opaque;
+};
+
+static bool
+read_duplicates(void *opaque, size_t index, const redisReply *reply)
+{
+    const struct duplicate_walk *walk = opaque;
+    struct jg_duplicate_report duplicate;
+    (void)index;
+    if (!jg_reply_is_array(reply, JG_REPLY_ANY))
+        return false;
+    for (size_t i = 0; i < reply->elements; i++)
+        if (jg_reply_duplicate(reply->element[i], &duplicate))
+            walk->each(walk->opaque, &duplicate);
+    return true;
+}
+
+enum jg_err
+jg_redis_duplicates(struct jg_store *store, const char *class_name,
+                    void (*each)(void *opaque, const struct jg_duplicate_report *duplicate), void *opaque)
+{
+    struct report report;
+    struct duplicate_walk walk = {.each = each, .opaque = opaque};
+    enum jg_err err = begin(&report, store);
+    if (!err) {
+        struct jg_buf dups = key_of(&report, class_name, "dups", "");
+        add(&report, "LRANGE", &dups, (const char *const[]){"0", "-1"}, 2);
+        err = ask(&report, read_duplicates, &walk);
+        jg_buf_clear(&dups);
+    }
+    return end(&report, err);
+}

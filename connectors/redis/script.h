@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The operations as scripts: what each is given, and what it answers. One row per script in one table; a test compares
+ * it with the header of each file in scripts/. */
+#ifndef JG_CONNECTORS_REDIS_SCRIPT_H
+#define JG_CONNECTORS_REDIS_SCRIPT_H
+
+#include <hiredis/hiredis.h>
+
+#include "base/buf.h"
+#include "connectors/store.h"
+
+#define JG_SCRIPT_SHA_CHARS 40
+#define JG_SCRIPT_MAX_KEYS 6
+#define JG_SCRIPT_MAX_ARGS 7
+
+enum jg_script_key {
+    JG_SCRIPT_KEY_NONE,
+    JG_SCRIPT_KEY_EPOCH,
+    JG_SCRIPT_KEY_STATS,
+    JG_SCRIPT_KEY_CLAIM,
+    JG_SCRIPT_KEY_DUPS,
+    JG_SCRIPT_KEY_RUN,
+    JG_SCRIPT_KEY_WAS,
+    JG_SCRIPT_KEY_WAS_ORIGINAL,
+    JG_SCRIPT_KEYS
+};
+
+enum jg_script_arg {
+    JG_SCRIPT_ARG_NONE,
+    JG_SCRIPT_ARG_RUN_ID,
+    JG_SCRIPT_ARG_JID,
+    JG_SCRIPT_ARG_MODE,
+    JG_SCRIPT_ARG_MEMBER,
+    JG_SCRIPT_ARG_CANDIDATE_OF,
+    JG_SCRIPT_ARG_ACTION,
+    JG_SCRIPT_ARG_TTL_MS,
+    JG_SCRIPT_ARG_PROVISIONAL_MS,
+    JG_SCRIPT_ARG_RUN_TTL_MS,
+    JG_SCRIPT_ARG_EPOCH_IN,
+    JG_SCRIPT_ARGS
+};
+
+struct jg_script {
+    const char *name; /* of the file */
+    enum jg_script_key keys[JG_SCRIPT_MAX_KEYS];
+    enum jg_script_arg args[JG_SCRIPT_MAX_ARGS];
+    /* Read a reply into the operation's outputs. False: not a reply of this script; the outputs are untouched. */
+    bool (*read)(const redisReply *reply, struct jg_op *op);
+};
+
+extern const struct jg_script jg_scripts[JG_OP_KINDS];
+extern const char *const jg_script_key_names[JG_SCRIPT_KEYS];
+extern const char *const jg_script_arg_names[JG_SCRIPT_ARGS];
+
+/* Append the whole source: the prelude, then the script. */
+void jg_script_source(enum jg_op_kind kind, struct jg_buf *out);
+
+/* Append the EVALSHA of `op`. `prefix` is `jg1:<namespace>:`. */
+void jg_script_call(struct jg_buf *out, const char *prefix, const char *sha, const char *run_id,
+                    const struct jg_op *op);
+
+/* Append `<prefix>{<class>}:<what><id>`, a key. */
+void jg_script_key_text(struct jg_buf *out, const char *prefix, const char *class_name, const char *what,
+                        const char *id);
+
+#endif

@@ -1,0 +1,26 @@
+-- complete: this job's run ended (until_executed)
+-- KEYS  1 epoch  2 stats  3 claim  4 run  5 was
+-- ARGV  1 run_id  2 jid  3 member  4 ttl_ms
+-- OUT   {changed}
+-- TIME  the server's, never the caller's
+-- AGAIN nothing changes
+-- COST  inner commands: 7 owner (8 with candidates), 6 otherwise, 4 told again
+--
+-- The claim ends with its owner's latest run: while another member runs the same job once more, the work is unfinished.
+
+local jid, member, ttl_ms = ARGV[2], ARGV[3], ARGV[4]
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', digits(now_ms()))
+local left = redis.call('ZREM', KEYS[4], member)
+local claim = redis.call('HMGET', KEYS[3], 'jid', 'run', 'nc')
+local ended = claim[1] == jid and (not claim[2] or claim[2] == member)
+if ended then
+    redis.call('DEL', KEYS[3])
+    if tonumber(claim[3]) > 0 then
+        redis.call('SET', KEYS[5], 'until_executed', 'PX', ttl_ms)
+    end
+end
+if left == 0 and not ended then
+    return {0}
+end
+count('completed')
+return {1}

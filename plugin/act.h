@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Verdict -> effect: what can be done to a message that librdkafka shows us in passing. A hook cannot veto, so a
+ * produce call is made to fail by an impossible partition, and a consumed message is turned into an error. */
+#ifndef JG_PLUGIN_ACT_H
+#define JG_PLUGIN_ACT_H
+
+#include "plugin/gate.h"
+
+/* Make the produce call fail. False: it cannot fail here alone (a batch call would leak the message, a transactional
+ * producer would lose its whole transaction); nothing was changed. */
+JG_MUST_USE bool jg_act_reject(struct jg_gate *gate, rd_kafka_message_t *rkmessage);
+
+/* Keep the message from the application: it sees `jobgate.skip.error` instead. */
+void jg_act_skip(struct jg_gate *gate, rd_kafka_message_t *rkmessage);
+
+/* Keep the message back: the application sees _STATE with `reason` instead, and the partition goes back to it, so that
+ * it comes again. `batch`: the message is one of many in one call. */
+void jg_act_hold_back(struct jg_gate *gate, rd_kafka_message_t *rkmessage, const char *reason, bool batch);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Settings: one table drives parsing, bounds, `jobgate settings`, the README's table and a test loop. */
+#ifndef JG_PLUGIN_CONF_H
+#define JG_PLUGIN_CONF_H
+
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "plugin/identify.h"
+#include "plugin/policy.h"
+
+enum jg_skip_error { JG_SKIP_PARTITION_EOF, JG_SKIP_TIMED_OUT, JG_SKIP_NOOP };
+enum jg_completion { JG_COMPLETION_AUTO, JG_COMPLETION_POLL, JG_COMPLETION_COMMIT };
+enum jg_close { JG_CLOSE_COMPLETE, JG_CLOSE_REDELIVER };
+enum jg_store_failure { JG_STORE_FAILURE_OPEN, JG_STORE_FAILURE_CLOSED };
+enum jg_disable { JG_DISABLE_NO, JG_DISABLE_PASS, JG_DISABLE_ALL }; /* JOBGATE_DISABLE unset, =1, =all */
+
+/* The settings that are neither a topic's nor a class's. Strings are owned by the jg_conf. */
+struct jg_settings {
+    const char *name_space; /* `namespace`, default "default" */
+    const char *store;      /* URL, may hold a password: never log it, see jg_conf_redact; NULL: not set */
+    enum jg_skip_error skip_error;
+    bool skip_error_is_set; /* else chosen by the client's own settings (enable.partition.eof) */
+    enum jg_completion completion;
+    enum jg_close close;
+    bool observe;
+    int64_t store_timeout_ms;
+    int64_t store_wait_ms;
+    enum jg_store_failure store_failure;
+    enum jg_log_level log_level;
+    enum jg_disable disable; /* from the environment only */
+};
+
+/* A set of settings under construction, then frozen by jg_conf_finish and read-only from there on (any thread). */
+struct jg_conf;
+
+JG_MUST_USE struct jg_conf *jg_conf_new(void); /* NULL: out of memory */
+void jg_conf_destroy(struct jg_conf *conf);
+
+/* Set one property by its full name (`jobgate.store`). JG_ENOENT: the name does not start with `jobgate.` (not ours);
+ * JG_EINVAL: unknown name (the error names the nearest valid one) or a bad value (the error names setting, value (not a
+ * secret's), bounds and cure). `jobgate.config` loads that file at once. Client properties beat the environment, which
+ * beats the file, in whatever order they come. */
+JG_MUST_USE enum jg_err jg_conf_set(struct jg_conf *conf, const char *name, const char *value, struct jg_error *error);
+
+/* Read $JOBGATE_CONFIG (a file), `JOBGATE_<SETTING>` variables and JOBGATE_DISABLE. An unknown JOBGATE_ variable is
+ * no error (orchestrators inject such): it is listed in the warnings that jg_conf_finish logs. */
+JG_MUST_USE enum jg_err jg_conf_load_env(struct jg_conf *conf, struct jg_error *error);
+
+/* Check the settings against each other, compile topics, selectors and schemas. JG_EINVAL: the error names the setting
+ * and the cure; such a handle is refused. `log` (may be NULL) gets warnings. Call once. */
+JG_MUST_USE enum jg_err jg_conf_finish(struct jg_conf *conf, const struct jg_log *log, struct jg_error *error);
+
+/* After jg_conf_finish, or, best effort, after it failed (so that a refused handle knows its topics). */
+const struct jg_settings *jg_conf_settings(const struct jg_conf *conf);
+
+/* The spec of a governed topic; NULL: not governed. Borrowed from `conf`. Any thread; cheap (a few string compares). */
+const struct jg_topic_spec *jg_conf_topic(const struct jg_conf *conf, const char *topic);
+
+/* The policy of a class. Any thread. */
+void jg_conf_policy(const struct jg_conf *conf, const char *class_name, struct jg_policy *out);
+
+/* True when no topic is governed: the plugin has nothing to do. */
+bool jg_conf_is_idle(const struct jg_conf *conf);
+
+/* True when some class, or the default, has dedup until_executed here. */
+bool jg_conf_has_until_executed(const struct jg_conf *conf);
+
+/* Walk `jobgate.kafka.*` properties (name without that prefix). Stops when `each` returns false. */
+void jg_conf_each_kafka(const struct jg_conf *conf, bool (*each)(void *opaque, const char *name, const char *value),
+                        void *opaque);
+
+/* A store URL without its password, for messages. `out` is NUL-terminated within `out_bytes`. */
+void jg_conf_redact(const char *url, char *out, size_t out_bytes);
+
+/* Print the table of settings: for people, as JSON, or as the README's Markdown. */
+enum jg_table_style { JG_TABLE_TEXT, JG_TABLE_JSON, JG_TABLE_MARKDOWN };
+void jg_conf_print_table(FILE *out, enum jg_table_style style);
+
+#endif

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plugin/conf_table.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "plugin/conf.h"
+
+#define DAY_MS INT64_C(86400000)
+
+static const struct jg_word format_words[] = {
+    {"json", JG_FORMAT_JSON}, {"raw", JG_FORMAT_RAW}, {"avro", JG_FORMAT_AVRO}, {NULL, 0}};
+static const struct jg_word unidentified_words[] = {
+    {"pass", JG_UNIDENTIFIED_PASS}, {"reject", JG_UNIDENTIFIED_REJECT}, {NULL, 0}};
+static const struct jg_word skip_error_words[] = {
+    {"partition_eof", JG_SKIP_PARTITION_EOF}, {"timed_out", JG_SKIP_TIMED_OUT}, {"noop", JG_SKIP_NOOP}, {NULL, 0}};
+static const struct jg_word completion_words[] = {
+    {"auto", JG_COMPLETION_AUTO}, {"poll", JG_COMPLETION_POLL}, {"commit", JG_COMPLETION_COMMIT}, {NULL, 0}};
+static const struct jg_word close_words[] = {
+    {"complete", JG_CLOSE_COMPLETE}, {"redeliver", JG_CLOSE_REDELIVER}, {NULL, 0}};
+static const struct jg_word store_failure_words[] = {
+    {"open", JG_STORE_FAILURE_OPEN}, {"closed", JG_STORE_FAILURE_CLOSED}, {NULL, 0}};
+static const struct jg_word log_level_words[] = {{"error", JG_LOG_ERROR},   {"warning", JG_LOG_WARNING},
+                                                 {"notice", JG_LOG_NOTICE}, {"info", JG_LOG_INFO},
+                                                 {"debug", JG_LOG_DEBUG},   {NULL, 0}};
+static const struct jg_word dedup_words[] = {{"none", JG_DEDUP_NONE},
+                                             {"until_executing", JG_DEDUP_UNTIL_EXECUTING},
+                                             {"until_executed", JG_DEDUP_UNTIL_EXECUTED},
+                                             {NULL, 0}};
+static const struct jg_word dedup_action_words[] = {{"mark", JG_DUP_MARK}, {"reject", JG_DUP_REJECT}, {NULL, 0}};
+static const struct jg_word bool_words[] = {{"false", 0}, {"true", 1}, {"0", 0}, {"1", 1}, {NULL, 0}};
+static const struct jg_word disable_words[] = {
+    {"0", JG_DISABLE_NO}, {"1", JG_DISABLE_PASS}, {"all", JG_DISABLE_ALL}, {NULL, 0}};
+
+#define GLOBAL_FIELD(member) offsetof(struct jg_settings, member)
+#define TOPIC_FIELD(member) offsetof(struct jg_topic_spec, member)
+#define CLASS_FIELD(member) offsetof(struct jg_policy, member)
+
+const struct jg_setting jg_setting_table[JG_SETTING_COUNT] = {
+    {.name = "config",
+     .level = JG_LEVEL_GLOBAL,
+     .type = JG_TYPE_PATH,
+     .field = JG_NO_FIELD,
+     .since = "0.1",
+     .doc = "A file of settings, one `name=value` a line under the names of this table. Environment variables and the "
+            "client's own properties go before it."},
+    {.name = "topics",
+     .level = JG_LEVEL_GLOBAL,
+     .type = JG_TYPE_TOPICS,
+     .field = JG_NO_FIELD,
+     .since = "0.1",
+     .doc = "The governed topics: a comma list of names; an item that starts with `^` is a POSIX extended regular "
+            "expression. All other topics pass untouched."},
+    {.name = "store",
+     .level = JG_LEVEL_GLOBAL,
+     .type = JG_TYPE_URL,
+     .field = GLOBAL_FIELD(store),
+     .since = "0.1",
+     .doc = "Where claims are kept: `redis://[user[:password]@]host[:port][/db]`, `redis+unix:///path[?db=N]`, or "
+            "`memory:[name]` for one process. Any dedup needs it."},
+    {.name = "namespace",
+     .level = JG_LEVEL_GLOBAL,
+     .type = JG_TYPE_NAME,
+     .fallback = "default",
+     .field = GLOBAL_FIELD(name_space),
+     .since = "0.1",
+     .doc = "Separates applications that share a store: equal jobs of two namespaces are not duplicates."},
+    {.name = "store.timeout.ms",
+     .level = JG_LEVEL_GLOBAL,
+     .type = JG_TYPE_NUMBER,
+     .fallback = "250",
+     .min = 10,
+     .max = 60000,
+     .unit = "ms",
+     .field = GLOBAL_FIELD(store_timeout_ms),
+     .since = "0.1",
+     .doc = "How long connecting to the store, and one exchange with it, may take."},
+    {.name = "store.wait.ms",
+     .level = JG_LEVEL_GLOBAL,
+     .type = JG_TYPE_NUMBER,
+     .fallback = "5000",
+     .min = 0,
+     .max = 240000,
+     .unit = "ms",
+     .field = GLOBAL_FIELD(store_wait_ms),
+     .since = "0.1",
+     .doc = "How long a consumer waits for a store that is down before the application sees an error. Keep it well "
+            "below max.poll.interval.ms."},
+    {.name = "store.failure",
+     .level = JG_LEVEL_GLOBAL,
+     .type = JG_TYPE_ENUM,
+     .fallback = "open",
+     .words = store_failure_words,
+     .field = GLOBAL_FIELD(store_failure),
+     .since = "0.1",
+     .doc = "A producer whose store is down sends without a claim (open), or its produce call fails (closed)."},
+    {.name = "skip.error",
+     .level = JG_LEVEL_GLOBAL,
+     .type = JG_TYPE_ENUM,
+     .fallback = "partition_eof",
+     .words = skip_error_words,
+     .field = GLOBAL_FIELD(skip_error),
+     .since = "0.1",
+     .doc = "What a consumer's application sees for a skipped message. Unset, it is timed_out where "
+            "enable.partition.eof is true."},
+    {.name = "completion",
+     .level = JG_LEVEL_GLOBAL,
+     .type = JG_TYPE_ENUM,
+     .fallback = "auto",
+     .words = completion_words,
+     .field = GLOBAL_FIELD(completion),
+     .since = "0.1",
+     .doc = "How the end of a job is seen: at the next poll, when its offset is committed, or as the client's offset "
+            "settings suggest (auto)."},
+    {.name = "close",
+     .level = JG_LEVEL_GLOBAL,
+     .type = JG_TYPE_ENUM,
+     .fallback = "complete",
+     .words = close_words,
+     .field = GLOBAL_FIELD(close),
+     .since = "0.1",
+     .doc = "Whether closing a consumer in order completes its last job, or leaves it to be delivered again. For "
+            "completion by poll."},
+    {.name = "observe",
+     .level = JG_LEVEL_GLOBAL,
+     .type = JG_TYPE_BOOL,
+     .fallback = "false",
+     .words = bool_words,
+     .field = GLOBAL_FIELD(observe),
+     .since = "0.1",
+     .doc = "This consumer reads governed topics untouched: it sees every message, duplicates too, and changes no "
+            "claim."},
+    {.name = "log.level",
+     .level = JG_LEVEL_GLOBAL,
+     .type = JG_TYPE_ENUM,
+     .fallback = "info",
+     .words = log_level_words,
+     .field = GLOBAL_FIELD(log_level),
+     .since = "0.1",
+     .doc = "The least important log lines to write."},
+    {.name = "format",
+     .level = JG_LEVEL_TOPIC,
+     .type = JG_TYPE_ENUM,
+     .fallback = "json",
+     .words = format_words,
+     .field = TOPIC_FIELD(format),
+     .since = "0.1",
+     .doc = "How payloads are encoded."},
+    {.name = "class",
+     .level = JG_LEVEL_TOPIC,
+     .type = JG_TYPE_SELECTOR,
+     .field = TOPIC_FIELD(class_selector),
+     .since = "0.1",
+     .doc = "Where a message holds its job's class. Selectors: `header:NAME`, `field:PATH[,PATH...]`, `key`, "
+            "`payload`, `topic`, `const:TEXT`. Unset: the field `class`, else the topic's name."},
+    {.name = "args",
+     .level = JG_LEVEL_TOPIC,
+     .type = JG_TYPE_SELECTOR,
+     .field = TOPIC_FIELD(args_selector),
+     .since = "0.1",
+     .doc = "Where it holds its arguments, which dedup compares. Unset: the field `args`, else the whole payload."},
+    {.name = "id",
+     .level = JG_LEVEL_TOPIC,
+     .type = JG_TYPE_SELECTOR,
+     .field = TOPIC_FIELD(id_selector),
+     .since = "0.1",
+     .doc = "Where it holds an id of its own, for people to read. Unset: the field `jid`, else none."},
+    {.name = "schema",
+     .level = JG_LEVEL_TOPIC,
+     .type = JG_TYPE_SCHEMA,
+     .field = TOPIC_FIELD(schema),
+     .since = "0.1",
+     .doc = "The .avsc file of the schema that payloads were written with. Format avro needs it."},
+    {.name = "on.unidentified",
+     .level = JG_LEVEL_TOPIC,
+     .type = JG_TYPE_ENUM,
+     .fallback = "pass",
+     .words = unidentified_words,
+     .field = TOPIC_FIELD(on_unidentified),
+     .since = "0.1",
+     .doc = "A message without a recognisable class or arguments passes untouched, or its produce call fails."},
+    {.name = "dedup",
+     .level = JG_LEVEL_CLASS,
+     .type = JG_TYPE_ENUM,
+     .fallback = "none",
+     .words = dedup_words,
+     .field = CLASS_FIELD(dedup),
+     .since = "0.1",
+     .doc = "Until when a job turns equal ones away: until it starts, or until it has ended."},
+    {.name = "dedup.ttl.ms",
+     .level = JG_LEVEL_CLASS,
+     .type = JG_TYPE_NUMBER,
+     .fallback = "600000",
+     .min = 100,
+     .max = 30 * DAY_MS,
+     .unit = "ms",
+     .field = CLASS_FIELD(dedup_ttl_ms),
+     .since = "0.1",
+     .doc = "A claim older than this turns nothing away."},
+    {.name = "dedup.provisional.ms",
+     .level = JG_LEVEL_CLASS,
+     .type = JG_TYPE_NUMBER,
+     .fallback = "30000",
+     .min = 100,
+     .max = 3600000,
+     .unit = "ms",
+     .field = CLASS_FIELD(dedup_provisional_ms),
+     .since = "0.1",
+     .doc = "How long the claim of a job outlives its producer while the broker has not acknowledged the job. At most "
+            "dedup.ttl.ms."},
+    {.name = "dedup.action",
+     .level = JG_LEVEL_CLASS,
+     .type = JG_TYPE_ENUM,
+     .fallback = "mark",
+     .words = dedup_action_words,
+     .field = CLASS_FIELD(dedup_action),
+     .since = "0.1",
+     .doc = "A duplicate is sent with a mark and skipped by the consumer, or its produce call fails."},
+    {.name = "kafka",
+     .level = JG_LEVEL_KAFKA,
+     .type = JG_TYPE_ANY,
+     .field = JG_NO_FIELD,
+     .since = "0.1",
+     .doc = "Any librdkafka property, for the Kafka clients that jobgate creates itself."},
+    {.name = "disable",
+     .level = JG_LEVEL_ENV,
+     .type = JG_TYPE_ENUM,
+     .fallback = "0",
+     .words = disable_words,
+     .field = GLOBAL_FIELD(disable),
+     .since = "0.1",
+     .doc = "The emergency switch. 1: nothing is claimed, and marked duplicates are still skipped; all: the plugin "
+            "does nothing."},
+};
+
+const struct jg_setting *
+jg_setting_of(enum jg_level level, const char *name)
+{
+    for (size_t i = 0; i < JG_SETTING_COUNT; i++) {
+        if (jg_setting_table[i].level == level && strcmp(jg_setting_table[i].name, name) == 0)
+            return &jg_setting_table[i];
+    }
+    return NULL;
+}
+
+/* `rest` is `<section>.<setting>`: the longest setting that ends it wins. */
+static bool
+resolve_section(enum jg_level level, const char *rest, struct jg_setting_name *out)
+{
+    size_t rest_bytes = strlen(rest);
+    size_t longest = 0;
+    for (size_t i = 0; i < JG_SETTING_COUNT; i++) {
+        const struct jg_setting *row = &jg_setting_table[i];
+        size_t bytes = strlen(row->name);
+        if (row->level != level || bytes <= longest || rest_bytes < bytes + 2)
+            continue;
+        const char *tail = rest + rest_bytes - bytes;
+        if (tail[-1] != '.' || strcmp(tail, row->name) != 0)
+            continue;
+        longest = bytes;
+        *out = (struct jg_setting_name){.row = row, .section = rest, .section_bytes = rest_bytes - bytes - 1};
+    }
+    return longest > 0;
+}
+
+static const char *
+after(const char *text, const char *prefix)
+{
+    size_t bytes = strlen(prefix);
+    return strncmp(text, prefix, bytes) == 0 ? text + bytes : NULL;
+}
+
+bool
+jg_setting_resolve(const char *name, struct jg_setting_name *out)
+{
+    const char *rest = NULL;
+    if ((rest = after(name, "topic.")))
+        return resolve_section(JG_LEVEL_TOPIC, rest, out);
+    if ((rest = after(name, "class.")))
+        return resolve_section(JG_LEVEL_CLASS, rest, out);
+    const struct jg_setting *row = NULL;
+    if ((rest = after(name, "kafka."))) {
+        row = jg_setting_of(JG_LEVEL_KAFKA, "kafka");
+        *out = (struct jg_setting_name){.row = row, .section = rest, .section_bytes = strlen(rest)};
+        return *rest != '\0';
+    }
+    if ((rest = after(name, "default.")))
+        row = jg_setting_of(JG_LEVEL_CLASS, rest);
+    else if (!(row = jg_setting_of(JG_LEVEL_GLOBAL, name)))
+        row = jg_setting_of(JG_LEVEL_TOPIC, name);
+    *out = (struct jg_setting_name){.row = row};
+    return row != NULL;
+}
+
+void
+jg_setting_full_name(const struct jg_setting *row, const char *section, char *out, size_t out_bytes)
+{
+    if (row->level == JG_LEVEL_KAFKA)
+        snprintf(out, out_bytes, JG_CONF_PREFIX "kafka.%s", section ? section : "<property>");
+    else if (section)
+        snprintf(out, out_bytes, JG_CONF_PREFIX "%s.%s.%s", row->level == JG_LEVEL_CLASS ? "class" : "topic", section,
+                 row->name);
+    else
+        snprintf(out, out_bytes, JG_CONF_PREFIX "%s%s", row->level == JG_LEVEL_CLASS ? "default." : "", row->name);
+}
+
+bool
+jg_setting_env_name(const struct jg_setting *row, char *out, size_t out_bytes)
+{
+    if (row->level == JG_LEVEL_KAFKA)
+        return false;
+    snprintf(out, out_bytes, "JOBGATE_%s%s", row->level == JG_LEVEL_CLASS ? "DEFAULT_" : "", row->name);
+    /* Not by toupper: in some locales it makes something else of an i. */
+    for (char *at = out; *at; at++) {
+        if (*at == '.')
+            *at = '_';
+        else if (*at >= 'a' && *at <= 'z')
+            *at = (char)(*at - 'a' + 'A');
+    }
+    return true;
+}

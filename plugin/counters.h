@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an instance counts, in one table, so that an exporter can list them. Counters are per process (all instances);
+ * per-class counters of jobs live in the store. */
+#ifndef JG_PLUGIN_COUNTERS_H
+#define JG_PLUGIN_COUNTERS_H
+
+#include <stdint.h>
+
+#define JG_COUNTERS(X)                                                                                                 \
+    X(ORIGINAL, "original", "jobs produced whose claim stands for their key")                                          \
+    X(DUPLICATE, "duplicate", "duplicates found when produced")                                                        \
+    X(CANDIDATE, "candidate", "jobs sent although an equal one was claimed, because that claim was provisional")       \
+    X(REJECTED, "rejected", "produce calls that were made to fail")                                                    \
+    X(UNCLAIMED, "unclaimed", "jobs sent without a claim because the store did not answer")                            \
+    X(UNIDENTIFIED, "unidentified", "messages whose class, arguments or payload could not be read")                    \
+    X(STRIPPED, "stripped_headers", "jobgate-* headers that came with a produced message and were removed")            \
+    X(CONFIRMED, "confirmed", "claims confirmed after the broker acknowledged")                                        \
+    X(RELEASED, "released", "claims released because delivery failed")                                                 \
+    X(FORGOTTEN, "forgotten", "confirmations or releases given up because the store stayed down")                      \
+    X(RUN, "run", "governed messages handed to the application")                                                       \
+    X(SKIPPED, "skipped", "duplicates kept from the application")                                                      \
+    X(FOREIGN_STAMP, "foreign_stamps", "jobgate headers of another origin or version, or malformed, and ignored")      \
+    X(COMPLETED, "completed", "until_executed jobs seen to end")                                                       \
+    X(LOST_RUN, "lost_runs", "runs that ended for jobgate without a completion: revoked, overdue, unseen")             \
+    X(SOUGHT_BACK, "sought_back", "messages kept back because nothing could be decided about them")                    \
+    X(REFUSED, "refused", "messages and produce calls refused because the settings cannot be honoured")                \
+    X(STORE_FAILURE, "store_failures", "store operations that were not answered")
+
+enum jg_counter {
+#define JG_COUNTER_ENUM(id, name, help) JG_COUNT_##id,
+    JG_COUNTERS(JG_COUNTER_ENUM)
+#undef JG_COUNTER_ENUM
+        JG_COUNTER_COUNT
+};
+
+/* Any thread. */
+void jg_count(enum jg_counter counter, int64_t by);
+int64_t jg_counter_value(enum jg_counter counter);
+const char *jg_counter_name(enum jg_counter counter);
+
+#endif

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of an instance, and what comes back to it: acknowledgements, commits, rebalances. */
+#include "plugin/gate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "plugin/counters.h"
+#include "plugin/process.h"
+#include "plugin/stamp.h"
+
+static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct jg_gate *registry;
+
+static void
+list(struct jg_gate *gate)
+{
+    pthread_mutex_lock(&registry_lock);
+    gate->registered_next = registry;
+    registry = gate;
+    pthread_mutex_unlock(&registry_lock);
+}
+
+static void
+unlist(struct jg_gate *gate)
+{
+    pthread_mutex_lock(&registry_lock);
+    struct jg_gate **link = &registry;
+    while (*link && *link != gate)
+        link = &(*link)->registered_next;
+    if (*link)
+        *link = gate->registered_next;
+    pthread_mutex_unlock(&registry_lock);
+}
+
+struct jg_gate *
+jg_gate_of(const rd_kafka_t *rk)
+{
+    pthread_mutex_lock(&registry_lock);
+    struct jg_gate *gate = registry;
+    while (gate && gate->rk != rk)
+        gate = gate->registered_next;
+    pthread_mutex_unlock(&registry_lock);
+    return gate;
+}
+
+/* --- made and ended --- */
+
+static void
+to_client_log(void *opaque, int level, const char *fac, const char *text)
+{
+    const struct jg_gate *gate = opaque;
+    char name[48];
+    snprintf(name, sizeof name, "JOBGATE-%s", fac);
+    gate->client.log_cb(gate->rk, level, name, text);
+}
+
+static void
+init_id(struct jg_gate *gate)
+{
+    uint64_t random = 0;
+    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+        random = (uint64_t)jg_clock_us() * 0x9E3779B97F4A7C15ull ^ (uint64_t)(uintptr_t)gate;
+    snprintf(gate->id, sizeof gate->id, "%016llx", (unsigned long long)random);
+}
+
+static void
+init_sync(struct jg_gate *gate)
+{
+    pthread_condattr_t attr;
+    pthread_mutex_init(&gate->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&gate->wake, &attr);
+    pthread_cond_init(&gate->idle, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+static void
+open_store(struct jg_gate *gate)
+{
+    const struct jg_store_options options = {
+        .url = gate->settings->store,
+        .name_space = gate->settings->name_space,
+        .timeout_ms = gate->settings->store_timeout_ms,
+        .log = &gate->log,
+    };
+    if (options.url && jg_store_open(&options, &gate->store, &gate->refused) != JG_OK)
+        gate->store = NULL;
+}
+
+/* Settle what this handle may do; says so when it is refused. */
+static void
+settle(struct jg_gate *gate, rd_kafka_conf_t *rk_conf)
+{
+    if (!gate->refused.text[0] && jg_client_check(&gate->client, gate->settings, &gate->refused) == JG_OK)
+        open_store(gate);
+    if (gate->client.consumer && gate->settings->disable == JG_DISABLE_NO && !gate->settings->observe &&
+        jg_client_take_over(gate->rdk, rk_conf, &gate->client, jg_gate_rebalance, &gate->refused) != JG_OK)
+        gate->client.offsets_ours = false;
+    if (gate->refused.text[0])
+        jg_log(&gate->log, JG_LOG_ERROR, "CONF", "this handle is refused: %s", gate->refused.text);
+}
+
+struct jg_gate *
+jg_gate_new(const struct jg_rdk *rdk, rd_kafka_t *rk, rd_kafka_conf_t *rk_conf, const struct jg_conf *conf,
+            const struct jg_error *refused)
+{
+    struct jg_client client;
+    const struct jg_settings *settings = jg_conf_settings(conf);
+    if (jg_conf_is_idle(conf))
+        return NULL;
+    jg_client_read(rdk, rk_conf, rdk->type(rk), settings, &client);
+    if (!client.producer && !client.consumer)
+        return NULL;
+    struct jg_gate *gate = calloc(1, sizeof *gate);
+    if (!gate)
+        return NULL;
+    gate->rdk = rdk;
+    gate->rk = rk;
+    gate->conf = conf;
+    gate->settings = settings;
+    gate->client = client;
+    gate->completion = client.completion;
+    gate->refused = *refused;
+    gate->generation = jg_process_generation();
+    snprintf(gate->name, sizeof gate->name, "%s", client.client_id[0] ? client.client_id : "jobgate");
+    gate->log = (struct jg_log){.level = settings->log_level, .name = gate->name};
+    init_id(gate);
+    init_sync(gate);
+    settle(gate, rk_conf);
+    if (client.log_cb) { /* only now: the handle is not whole yet while it is being made */
+        gate->log.opaque = gate;
+        gate->log.sink = to_client_log;
+    }
+    list(gate);
+    return gate;
+}
+
+void
+jg_gate_stop(struct jg_gate *gate)
+{
+    if (gate->generation != jg_process_generation())
+        return;
+    if (!jg_worker_stop(gate)) {
+        jg_log(NULL, JG_LOG_ERROR, "THREAD", "the background thread does not end: abandoned");
+        gate->worker_failed = true;
+    }
+    if (gate->consumer_queue)
+        gate->rdk->queue_destroy(gate->consumer_queue);
+    gate->consumer_queue = NULL;
+    gate->log.sink = NULL; /* the handle's name is gone soon */
+    unlist(gate);
+}
+
+void
+jg_gate_destroy(struct jg_gate *gate)
+{
+    bool forked = gate->generation != jg_process_generation();
+    /* A child has none of our threads, and locks as they happened to be: it closes the connection and leaves the rest.
+     * An abandoned thread may still look at everything. */
+    if (gate->store && !(gate->worker_failed && !forked))
+        jg_store_close(gate->store);
+    if (forked || gate->worker_failed)
+        return;
+    jg_queue_clear(&gate->queue);
+    jg_unacked_clear(&gate->unacked);
+    jg_offsets_clear(&gate->offsets);
+    jg_inflight_clear(&gate->inflight);
+    jg_compaction_clear(&gate->compaction);
+    pthread_cond_destroy(&gate->wake);
+    pthread_cond_destroy(&gate->idle);
+    pthread_mutex_destroy(&gate->lock);
+    free(gate);
+}
+
+/* --- acknowledged --- */
+
+void
+jg_gate_acknowledged(struct jg_gate *gate, rd_kafka_message_t *rkmessage, int64_t now_ms)
+{
+    char jid[JG_JID_CHARS + 1] = "";
+    bool known = jg_send_failed_here(gate, rkmessage, jid) || jg_stamp_jid(gate->rdk, rkmessage, jid);
+    if (!known || !jid[0])
+        return;
+    pthread_mutex_lock(&gate->lock);
+    struct jg_pending *claim = jg_unacked_take(&gate->unacked, jid);
+    pthread_mutex_unlock(&gate->lock);
+    if (!claim)
+        return;
+    bool certain = !rkmessage->err && gate->rdk->message_status(rkmessage) == RD_KAFKA_MSG_STATUS_PERSISTED &&
+                   !gate->client.transactional && !gate->client.weak_acks;
+    claim->op.kind = certain ? JG_OP_CONFIRM : JG_OP_RELEASE;
+    /* Told later than that, it would be of no use: nobody keeps the claim alive any more. */
+    claim->give_up_ms = now_ms + claim->op.dedup_provisional_ms;
+    if ((!certain && !rkmessage->err) || !jg_worker_push(gate, claim))
+        jg_pending_destroy(claim);
+}
+
+/* --- finished --- */
+
+void
+jg_gate_store_offset(struct jg_gate *gate, const char *topic, int32_t partition)
+{
+    if (!gate->client.offsets_ours)
+        return;
+    const struct jg_rdk *rdk = gate->rdk;
+    rd_kafka_topic_partition_list_t *one = NULL;
+    int64_t offset = -1;
+    pthread_mutex_lock(&gate->lock);
+    struct jg_partition *seen = jg_offsets_find(&gate->offsets, topic, partition);
+    /* One thread stores at a time, so that offsets go to librdkafka in order; it looks again before it leaves. */
+    while (seen && !seen->storing && (offset = jg_offsets_take_safe(seen)) >= 0) {
+        seen->storing = true;
+        pthread_mutex_unlock(&gate->lock);
+        one = rdk->topic_partition_list_new(1);
+        rdk->topic_partition_list_add(one, topic, partition)->offset = offset;
+        (void)rdk->offsets_store(gate->rk, one); /* fails only for a partition that was taken away meanwhile */
+        rdk->topic_partition_list_destroy(one);
+        pthread_mutex_lock(&gate->lock);
+        seen = jg_offsets_find(&gate->offsets, topic, partition);
+        if (seen)
+            seen->storing = false;
+    }
+    pthread_mutex_unlock(&gate->lock);
+}
+
+void
+jg_gate_finish(struct jg_gate *gate, struct jg_run *run)
+{
+    if (run->in_store)
+        jg_count(JG_COUNT_COMPLETED, 1);
+    pthread_mutex_lock(&gate->lock);
+    jg_offsets_finish(&gate->offsets, run->topic, run->partition, run->offset);
+    pthread_mutex_unlock(&gate->lock);
+    jg_gate_store_offset(gate, run->topic, run->partition);
+    jg_run_destroy(run);
+}
+
+void
+jg_gate_end_later(struct jg_gate *gate, struct jg_run *run, int64_t now_ms)
+{
+    struct jg_pending *pending = run->in_store ? jg_pending_complete(run) : NULL;
+    if (!pending) {
+        jg_gate_finish(gate, run);
+        return;
+    }
+    pending->give_up_ms = now_ms + run->dedup_ttl_ms; /* by then its claim is gone anyway */
+    if (!jg_worker_push(gate, pending)) {
+        pending->run = NULL;
+        jg_pending_destroy(pending);
+        jg_gate_finish(gate, run);
+    }
+}
+
+struct jg_run *
+jg_gate_come_back(struct jg_gate *gate, const char *how)
+{
+    struct jg_run *run = NULL;
+    struct jg_run *unseen = NULL;
+    pthread_mutex_lock(&gate->lock);
+    if (gate->current) {
+        bool same = pthread_equal(gate->current_thread, pthread_self());
+        *(same ? &run : &unseen) = gate->current;
+        jg_inflight_remove(&gate->inflight, gate->current);
+        gate->current = NULL;
+        if (!same)
+            gate->completion = JG_COMPLETION_AUTO;
+    }
+    pthread_mutex_unlock(&gate->lock);
+    if (unseen) {
+        jg_log(&gate->log, JG_LOG_WARNING, "RUN",
+               "%s on a second thread while a job is open: the end of a job cannot be seen any more, offsets are stored "
+               "when messages are handed out. Poll on one thread, or set enable.auto.offset.store=false and store "
+               "offsets when jobs are done",
+               how);
+        jg_count(JG_COUNT_LOST_RUN, 1);
+        unseen->in_store = false; /* whether it ended is not known: its claim ends by its TTL */
+        jg_gate_finish(gate, unseen);
+    }
+    return run;
+}
+
+/* --- committed --- */
+
+void
+jg_gate_committed(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *offsets, int64_t now_ms)
+{
+    for (int i = 0; offsets && i < offsets->cnt; i++) {
+        const rd_kafka_topic_partition_t *each = &offsets->elems[i];
+        struct jg_run *ended = NULL;
+        if (each->err || each->offset < 0)
+            continue;
+        pthread_mutex_lock(&gate->lock);
+        struct jg_partition *seen = jg_offsets_find(&gate->offsets, each->topic, each->partition);
+        if (seen)
+            seen->committed = each->offset;
+        if (gate->completion == JG_COMPLETION_COMMIT)
+            ended = jg_inflight_take(&gate->inflight, each->topic, each->partition, 0, each->offset);
+        pthread_mutex_unlock(&gate->lock);
+        while (ended) {
+            struct jg_run *next = ended->next;
+            jg_gate_end_later(gate, ended, now_ms);
+            ended = next;
+        }
+    }
+}
+
+/* --- rebalanced --- */
+
+/* What the application had is done: it polls again, on this thread. A close looks the same, and means the same unless
+ * jobgate.close=redeliver. */
+static void
+end_current(struct jg_gate *gate)
+{
+    if (gate->settings->close == JG_CLOSE_REDELIVER && jg_rdk_within(gate->rdk, JG_FRAME_CONSUMER_CLOSE))
+        return;
+    struct jg_run *run = jg_gate_come_back(gate, "a rebalance");
+    if (run)
+        jg_gate_end_later(gate, run, jg_clock_ms());
+}
+
+static void
+forget(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *partitions)
+{
+    size_t lost = 0;
+    for (int i = 0; i < partitions->cnt; i++) {
+        const rd_kafka_topic_partition_t *each = &partitions->elems[i];
+        pthread_mutex_lock(&gate->lock);
+        struct jg_run *taken = jg_inflight_take(&gate->inflight, each->topic, each->partition, 0, INT64_MAX);
+        for (const struct jg_run *run = taken; run; run = run->next)
+            if (run == gate->current)
+                gate->current = NULL;
+        jg_offsets_forget(&gate->offsets, each->topic, each->partition);
+        pthread_mutex_unlock(&gate->lock);
+        while (taken) {
+            struct jg_run *next = taken->next;
+            lost++;
+            jg_run_destroy(taken);
+            taken = next;
+        }
+    }
+    if (lost) {
+        jg_count(JG_COUNT_LOST_RUN, (int64_t)lost);
+        jg_log_rated(&gate->log, &gate->rates[JG_RATE_LOST], JG_LOG_INFO, "RUN",
+                     "%zu unfinished jobs went with their partitions: they are delivered again", lost);
+    }
+}
+
+static void
+call_default(const struct jg_gate *gate, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *partitions)
+{
+    const struct jg_rdk *rdk = gate->rdk;
+    const char *protocol = rdk->rebalance_protocol(gate->rk);
+    bool cooperative = protocol && strcmp(protocol, "COOPERATIVE") == 0;
+    rd_kafka_error_t *error = NULL;
+    if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && cooperative)
+        error = rdk->incremental_assign(gate->rk, partitions);
+    else if (err == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS && cooperative)
+        error = rdk->incremental_unassign(gate->rk, partitions);
+    else
+        (void)rdk->assign(gate->rk, err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? partitions : NULL);
+    if (error)
+        rdk->error_destroy(error);
+}
+
+void
+jg_gate_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *partitions, void *opaque)
+{
+    struct jg_gate *gate = jg_gate_of(rk);
+    if (!gate)
+        return; /* cannot be: it was registered before its configuration was used */
+    if (partitions && gate->generation == jg_process_generation()) {
+        if (err != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+            end_current(gate);
+            jg_worker_wait_completions(gate, 2 * gate->settings->store_timeout_ms);
+        }
+        forget(gate, partitions);
+    }
+    if (gate->client.rebalance_cb)
+        gate->client.rebalance_cb(rk, err, partitions, opaque);
+    else
+        call_default(gate, err, partitions);
+}

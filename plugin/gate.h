@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The gate: one per librdkafka handle (an *instance*). A produced message goes through jg_gate_send, a consumed one
+ * through jg_gate_consume; both read as the message's path. Around them: what comes back (acknowledgements, commits,
+ * rebalances), and the background thread in worker.c.
+ *
+ * Locks: `lock` guards everything below it in the struct; nothing of librdkafka or of the store is called while it is
+ * held. */
+#ifndef JG_PLUGIN_GATE_H
+#define JG_PLUGIN_GATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/log.h"
+#include "plugin/client.h"
+#include "plugin/conf.h"
+#include "plugin/inflight.h"
+#include "plugin/offsets.h"
+#include "plugin/pending.h"
+#include "plugin/rdk.h"
+#include "plugin/compaction.h"
+
+/* Log lines that repeat, each at its own rate. */
+enum jg_rate {
+    JG_RATE_DUPLICATE,
+    JG_RATE_SKIP,
+    JG_RATE_UNIDENTIFIED,
+    JG_RATE_STORE,
+    JG_RATE_FOREIGN,
+    JG_RATE_REFUSED,
+    JG_RATE_HELD_BACK,
+    JG_RATE_LOST,
+    JG_RATES
+};
+
+struct jg_gate {
+    /* Fixed once made. */
+    const struct jg_rdk *rdk;
+    rd_kafka_t *rk;
+    const struct jg_conf *conf; /* borrowed, lives until the handle's configuration is destroyed */
+    const struct jg_settings *settings;
+    struct jg_client client; /* what the handle's own properties say */
+    char id[17];             /* this instance, in the names of its runs */
+    char name[64];           /* the handle's client.id, for log lines */
+    struct jg_log log;
+    struct jg_error refused; /* why its settings cannot be honoured; empty: they can */
+    unsigned generation;     /* of the process: another one means that we are in a forked child */
+    struct jg_store *store;  /* NULL: none is set */
+    struct jg_gate *registered_next;
+
+    struct jg_log_rate rates[JG_RATES];
+    _Atomic bool stopping;
+    _Atomic int64_t refusal_due_ms; /* monotonic: not before then is the application told again */
+
+    pthread_mutex_t lock;
+    pthread_cond_t wake; /* for the background thread */
+    pthread_cond_t idle; /* the queue of completions ran empty */
+    pthread_t worker;
+    bool worker_started;
+    bool worker_failed;
+    struct jg_queue queue; /* confirmations, releases, completions to be carried out */
+    size_t completions;    /* of these, being carried out or waiting */
+    struct jg_compaction compaction;
+
+    struct jg_unacked unacked; /* producer */
+
+    struct jg_offsets offsets;    /* consumer */
+    struct jg_inflight inflight;  /* consumer; holds `current` too */
+    struct jg_run *current;       /* completion by poll: what the application works on; NULL: nothing */
+    pthread_t current_thread;     /* who was handed it */
+    uint64_t current_number;      /* grows with every one handed out */
+    _Atomic enum jg_completion completion; /* JG_COMPLETION_AUTO: cannot be seen (batch calls, a second polling thread) */
+    rd_kafka_queue_t *consumer_queue;
+    bool probing; /* a poll probe is under way */
+    uint64_t probed_number;
+};
+
+/* Make the gate of a handle that is being created, by its configuration, which may still be changed. NULL: the plugin
+ * has nothing to do for this handle (no topics, no group), or out of memory. Thread: the one in rd_kafka_new. */
+JG_MUST_USE struct jg_gate *jg_gate_new(const struct jg_rdk *rdk, rd_kafka_t *rk, rd_kafka_conf_t *rk_conf,
+                                        const struct jg_conf *conf, const struct jg_error *refused);
+
+/* The handle is being destroyed: end the background thread, bounded. Thread: librdkafka's main thread. */
+void jg_gate_stop(struct jg_gate *gate);
+/* Free. Thread: the one that destroys the configuration, when librdkafka's threads are gone. */
+void jg_gate_destroy(struct jg_gate *gate);
+
+/* The gate of a handle; NULL: none. Any thread. */
+struct jg_gate *jg_gate_of(const rd_kafka_t *rk);
+
+/* A message is being produced. Thread: the application's, inside a produce call. Blocks at most 2 * store.timeout.ms.
+ * Afterwards the message is ready to send, or was made to fail. */
+void jg_gate_send(struct jg_gate *gate, rd_kafka_message_t *rkmessage, int64_t now_ms);
+
+/* The message was acknowledged or failed. Thread: librdkafka's, maybe with its locks held; never blocks. */
+void jg_gate_acknowledged(struct jg_gate *gate, rd_kafka_message_t *rkmessage, int64_t now_ms);
+
+/* A message is about to be handed to the application. Thread: the application's poller. Blocks at most
+ * store.wait.ms + 2 * store.timeout.ms. Afterwards the message is as it was (run it), or has become an error. */
+void jg_gate_consume(struct jg_gate *gate, rd_kafka_message_t *rkmessage, int64_t now_ms);
+
+/* Offsets were committed. Thread: librdkafka's; never blocks. */
+void jg_gate_committed(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *offsets, int64_t now_ms);
+
+/* The rebalance callback of a consumer whose offsets or runs we look after: ends what has to end, then calls the
+ * application's own callback, or does what librdkafka does without one. Thread: the application's poller. */
+void jg_gate_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *partitions,
+                       void *opaque);
+
+/* True when the message's own produce call just failed on this thread (then its headers must not be read: it may be the
+ * application's struct). `jid`: of the claim that it had; empty when it had none. */
+JG_MUST_USE bool jg_send_failed_here(const struct jg_gate *gate, const rd_kafka_message_t *rkmessage, char *jid);
+
+/* --- between gate*.c, probe.c, ask.c and worker.c --- */
+
+/* The application has come back on this thread: take what it worked on, which is done. NULL: nothing, or it cannot be
+ * told (another thread: from then on completion cannot be seen). Ownership goes to the caller. */
+JG_MUST_USE struct jg_run *jg_gate_come_back(struct jg_gate *gate, const char *how);
+
+/* `run` has ended and the store knows, or need not know: its offset is finished, and stored where that is ours to do.
+ * Takes ownership. Not under the lock. */
+void jg_gate_finish(struct jg_gate *gate, struct jg_run *run);
+
+/* `run` has ended: tell the store in the background if it has to know, then finish it. Takes ownership. */
+void jg_gate_end_later(struct jg_gate *gate, struct jg_run *run, int64_t now_ms);
+
+/* Store the safe offset of a partition if it moved. Not under the lock. */
+void jg_gate_store_offset(struct jg_gate *gate, const char *topic, int32_t partition);
+
+/* Send a poll probe for the current job, if there is one without. Not under the lock. */
+void jg_probe_send(struct jg_gate *gate);
+
+/* One attempt at the store. Counts and logs a failure. */
+JG_MUST_USE enum jg_err jg_ask(struct jg_gate *gate, struct jg_op *ops, size_t count);
+/* Attempts until the store answers, at most store.wait.ms. */
+JG_MUST_USE enum jg_err jg_ask_patiently(struct jg_gate *gate, struct jg_op *ops, size_t count);
+
+/* Start the background thread, once. Cheap when it runs. */
+void jg_worker_start(struct jg_gate *gate);
+/* Hand an operation to it. True: it owns `pending` now. False: it does not run. Never blocks. */
+JG_MUST_USE bool jg_worker_push(struct jg_gate *gate, struct jg_pending *pending);
+/* Wait until no completion is waiting or under way, at most `timeout_ms`. */
+void jg_worker_wait_completions(struct jg_gate *gate, int64_t timeout_ms);
+/* End it: what waits is tried once more. Bounded. False: it hangs in the host's code and was abandoned. */
+JG_MUST_USE bool jg_worker_stop(struct jg_gate *gate);
+
+#endif

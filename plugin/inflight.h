@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Jobs that were handed to the application and are not known to have ended. Pure: no I/O, no clock, no lock (the
+ * caller's). */
+#ifndef JG_PLUGIN_INFLIGHT_H
+#define JG_PLUGIN_INFLIGHT_H
+
+#include "base/err.h"
+#include "connectors/store.h"
+
+/* One run: a job at a position on this instance. */
+struct jg_run {
+    struct jg_run *prev, *next; /* in a jg_inflight; order of admission */
+    char *topic;                /* owned */
+    int32_t partition;
+    int64_t offset;
+
+    bool in_store; /* the store knows this run (until_executed): its end is told there */
+    bool seen_out; /* jobgate no longer renews it: revoked, overdue or unseen */
+    char jid[JG_JID_CHARS + 1];
+    char key[JG_KEY_CHARS + 1];
+    char class_name[JG_CLASS_MAX_BYTES + 1];
+    char member[JG_MEMBER_MAX_BYTES];
+    enum jg_dedup dedup;
+    int64_t dedup_ttl_ms;
+    int64_t epoch;
+    int64_t started_ms; /* monotonic */
+};
+
+struct jg_inflight {
+    struct jg_run *head, *tail;
+    size_t count;
+};
+
+/* A new run, in no list. NULL: out of memory. Owned by the caller until it is added. */
+JG_MUST_USE struct jg_run *jg_run_new(const char *topic, int32_t partition, int64_t offset);
+void jg_run_destroy(struct jg_run *run); /* NULL is fine */
+
+/* Takes ownership of `run`. */
+void jg_inflight_add(struct jg_inflight *inflight, struct jg_run *run);
+/* Gives ownership back. */
+void jg_inflight_remove(struct jg_inflight *inflight, struct jg_run *run);
+void jg_inflight_clear(struct jg_inflight *inflight);
+
+/* Take out every run of a partition at an offset below `end` and at or above `begin`; a list linked by `next`, owned by
+ * the caller. */
+JG_MUST_USE struct jg_run *jg_inflight_take(struct jg_inflight *inflight, const char *topic, int32_t partition,
+                                            int64_t begin, int64_t end);
+
+/* The store operations of a run's life, ready to be carried out. Borrow the run. */
+struct jg_op jg_run_complete_op(const struct jg_run *run);
+struct jg_op jg_run_renew_op(const struct jg_run *run);
+
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plugin/offsets.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void
+destroy(struct jg_partition *partition)
+{
+    free(partition->topic);
+    free(partition->open);
+    free(partition);
+}
+
+void
+jg_offsets_clear(struct jg_offsets *offsets)
+{
+    for (size_t i = 0; i < offsets->count; i++)
+        destroy(offsets->partitions[i]);
+    free(offsets->partitions);
+    *offsets = (struct jg_offsets){.partitions = NULL};
+}
+
+struct jg_partition *
+jg_offsets_find(struct jg_offsets *offsets, const char *topic, int32_t partition)
+{
+    for (size_t i = 0; i < offsets->count; i++) {
+        struct jg_partition *each = offsets->partitions[i];
+        if (each->partition == partition && strcmp(each->topic, topic) == 0)
+            return each;
+    }
+    return NULL;
+}
+
+static struct jg_partition *
+add(struct jg_offsets *offsets, const char *topic, int32_t number, int64_t offset)
+{
+    if (offsets->count == offsets->room) {
+        size_t room = offsets->room ? offsets->room * 2 : 8;
+        struct jg_partition **grown = realloc(offsets->partitions, room * sizeof(struct jg_partition *));
+        if (!grown)
+            return NULL;
+        offsets->partitions = grown;
+        offsets->room = room;
+    }
+    struct jg_partition *partition = calloc(1, sizeof *partition);
+    if (!partition)
+        return NULL;
+    partition->topic = strdup(topic);
+    if (!partition->topic) {
+        free(partition);
+        return NULL;
+    }
+    partition->partition = number;
+    partition->first = partition->next = offset;
+    partition->committed = partition->stored = -1;
+    offsets->partitions[offsets->count++] = partition;
+    return partition;
+}
+
+/* A seek backwards: what was handed out from `offset` on comes again. */
+static void
+rewind_to(struct jg_partition *partition, int64_t offset)
+{
+    while (partition->open_count && partition->open[partition->open_count - 1] >= offset)
+        partition->open_count--;
+    if (offset < partition->first)
+        partition->first = offset;
+    partition->stored = -1;
+}
+
+enum jg_err
+jg_offsets_begin(struct jg_offsets *offsets, const char *topic, int32_t number, int64_t offset)
+{
+    struct jg_partition *partition = jg_offsets_find(offsets, topic, number);
+    if (!partition)
+        partition = add(offsets, topic, number, offset);
+    if (!partition)
+        return JG_ENOMEM;
+    if (partition->open_count == partition->open_room) {
+        size_t room = partition->open_room ? partition->open_room * 2 : 8;
+        int64_t *grown = realloc(partition->open, room * sizeof *grown);
+        if (!grown)
+            return JG_ENOMEM;
+        partition->open = grown;
+        partition->open_room = room;
+    }
+    if (offset < partition->next)
+        rewind_to(partition, offset);
+    partition->open[partition->open_count++] = offset;
+    partition->next = offset + 1;
+    return JG_OK;
+}
+
+void
+jg_offsets_finish(struct jg_offsets *offsets, const char *topic, int32_t number, int64_t offset)
+{
+    struct jg_partition *partition = jg_offsets_find(offsets, topic, number);
+    for (size_t i = 0; partition && i < partition->open_count; i++) {
+        if (partition->open[i] != offset)
+            continue;
+        memmove(&partition->open[i], &partition->open[i + 1], (partition->open_count - i - 1) * sizeof(int64_t));
+        partition->open_count--;
+        return;
+    }
+}
+
+int64_t
+jg_offsets_take_safe(struct jg_partition *partition)
+{
+    int64_t safe = partition->open_count ? partition->open[0] : partition->next;
+    if (safe == partition->stored || (partition->stored < 0 && safe == partition->first))
+        return -1;
+    partition->stored = safe;
+    return safe;
+}
+
+void
+jg_offsets_forget(struct jg_offsets *offsets, const char *topic, int32_t number)
+{
+    for (size_t i = 0; i < offsets->count; i++) {
+        struct jg_partition *each = offsets->partitions[i];
+        if (each->partition != number || strcmp(each->topic, topic) != 0)
+            continue;
+        offsets->partitions[i] = offsets->partitions[--offsets->count];
+        destroy(each);
+        return;
+    }
+}

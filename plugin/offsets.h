@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Safe offsets: per partition, the offset below which every governed message is finished. Pure: no I/O, no clock, no
+ * lock (the caller's). Storing only safe offsets is what makes a crash re-deliver what was not finished. */
+#ifndef JG_PLUGIN_OFFSETS_H
+#define JG_PLUGIN_OFFSETS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct jg_partition {
+    char *topic; /* owned */
+    int32_t partition;
+    int64_t first;     /* the first offset seen since it was assigned */
+    int64_t next;      /* one past the highest offset seen */
+    int64_t committed; /* as last seen by on_commit; -1: not seen */
+    int64_t *open;     /* unfinished offsets, ascending; owned */
+    size_t open_count, open_room;
+    int64_t stored; /* the last safe offset that was handed to librdkafka; -1: none */
+    bool storing;   /* a thread is about to store: it looks again when it is done */
+};
+
+struct jg_offsets {
+    struct jg_partition **partitions; /* owned; pointers stay valid until jg_offsets_forget */
+    size_t count, room;
+};
+
+void jg_offsets_clear(struct jg_offsets *offsets);
+
+/* NULL: not seen since it was assigned. */
+struct jg_partition *jg_offsets_find(struct jg_offsets *offsets, const char *topic, int32_t partition);
+
+/* A message comes in: it is unfinished from now on. The same or a lower offset again (a seek) forgets what was open
+ * from there on. JG_ENOMEM: nothing changed. */
+JG_MUST_USE enum jg_err jg_offsets_begin(struct jg_offsets *offsets, const char *topic, int32_t partition,
+                                         int64_t offset);
+
+/* The message is finished. Unknown partitions and offsets (revoked since, or sought over) are ignored. */
+void jg_offsets_finish(struct jg_offsets *offsets, const char *topic, int32_t partition, int64_t offset);
+
+/* The offset to store: everything below it is finished. -1: nothing new since the last one that was taken. */
+int64_t jg_offsets_take_safe(struct jg_partition *partition);
+
+/* The partition was taken away, or assigned anew. */
+void jg_offsets_forget(struct jg_offsets *offsets, const char *topic, int32_t partition);
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The policy of each class that is named in the settings, and of all others. */
+#include "plugin/policy.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugin/conf_impl.h"
+
+static int
+compare_classes(const void *left, const void *right)
+{
+    return strcmp(((const struct jg_class *)left)->name, ((const struct jg_class *)right)->name);
+}
+
+/* The provisional time must end within the claim's own. One that nobody set gives way. */
+static enum jg_err
+check_times(const struct jg_conf *conf, const struct jg_section *section, struct jg_policy *policy,
+            struct jg_error *error)
+{
+    if (policy->dedup_provisional_ms <= policy->dedup_ttl_ms)
+        return JG_OK;
+    const struct jg_setting *row = jg_setting_of(JG_LEVEL_CLASS, "dedup.provisional.ms");
+    size_t index = jg_setting_index(row);
+    bool is_own = section && section->values[index];
+    if (!is_own && !conf->general.values[index]) {
+        policy->dedup_provisional_ms = policy->dedup_ttl_ms;
+        return JG_OK;
+    }
+    char full[JG_CLASS_MAX_BYTES + 64];
+    char shown[160];
+    char class_name[160] = "";
+    jg_setting_full_name(row, is_own ? section->name : NULL, full, sizeof full);
+    jg_conf_shown(full, shown, sizeof shown);
+    if (section)
+        jg_conf_shown(section->name, class_name, sizeof class_name);
+    snprintf(error->text, sizeof error->text,
+             "%s (%lld) is longer than dedup.ttl.ms (%lld)%s%s: lower it, or raise dedup.ttl.ms", shown,
+             (long long)policy->dedup_provisional_ms, (long long)policy->dedup_ttl_ms, section ? " of class " : "",
+             class_name);
+    return JG_EINVAL;
+}
+
+static enum jg_err
+build_policy(const struct jg_conf *conf, const struct jg_section *section, struct jg_policy *out,
+             struct jg_error *error)
+{
+    for (size_t i = 0; i < JG_SETTING_COUNT; i++) {
+        if (jg_setting_table[i].level == JG_LEVEL_CLASS)
+            jg_setting_put(&jg_setting_table[i], jg_section_value(conf, section, &jg_setting_table[i]), out);
+    }
+    return check_times(conf, section, out, error);
+}
+
+enum jg_err
+jg_conf_build_policies(struct jg_conf *conf, struct jg_error *error)
+{
+    const struct jg_sections *sections = &conf->sections[JG_LEVEL_CLASS];
+    enum jg_err err = build_policy(conf, NULL, &conf->default_policy, error);
+    if (err != JG_OK || sections->count == 0)
+        return err;
+    conf->classes = calloc(sections->count, sizeof *conf->classes);
+    if (!conf->classes) {
+        snprintf(error->text, sizeof error->text, "jobgate.class.*: out of memory");
+        return JG_ENOMEM;
+    }
+    for (size_t i = 0; err == JG_OK && i < sections->count; i++) {
+        conf->classes[i].name = sections->list[i].name;
+        err = build_policy(conf, &sections->list[i], &conf->classes[i].policy, error);
+        conf->class_count = i + 1;
+    }
+    return err;
+}
+
+void
+jg_conf_policy(const struct jg_conf *conf, const char *class_name, struct jg_policy *out)
+{
+    struct jg_class wanted = {.name = class_name};
+    const struct jg_class *found = NULL;
+    if (conf->class_count > 0)
+        found = bsearch(&wanted, conf->classes, conf->class_count, sizeof wanted, compare_classes);
+    *out = found ? found->policy : conf->default_policy;
+}
+
+bool
+jg_conf_has_until_executed(const struct jg_conf *conf)
+{
+    if (conf->default_policy.dedup == JG_DEDUP_UNTIL_EXECUTED)
+        return true;
+    for (size_t i = 0; i < conf->class_count; i++) {
+        if (conf->classes[i].policy.dedup == JG_DEDUP_UNTIL_EXECUTED)
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The poll probe: tells that the application polls again although no message comes. A commit of one partition at
+ * offset INVALID, to the consumer's own queue, sends nothing; its callback runs on the application's thread at its next
+ * poll, at once if it is blocked in one. */
+#include "base/clock.h"
+#include "plugin/gate.h"
+
+static void
+answered(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *offsets, void *opaque)
+{
+    struct jg_gate *gate = opaque;
+    (void)rk;
+    (void)err;
+    (void)offsets;
+    pthread_mutex_lock(&gate->lock);
+    bool current = gate->probing && gate->current && gate->probed_number == gate->current_number;
+    gate->probing = false;
+    pthread_mutex_unlock(&gate->lock);
+    struct jg_run *run = current ? jg_gate_come_back(gate, "a poll") : NULL;
+    if (!run)
+        return;
+    if (run->in_store) {
+        struct jg_op op = jg_run_complete_op(run);
+        if (jg_ask(gate, &op, 1) != JG_OK) {
+            jg_gate_end_later(gate, run, jg_clock_ms());
+            return;
+        }
+    }
+    jg_gate_finish(gate, run);
+}
+
+static bool
+is_wanted(struct jg_gate *gate)
+{
+    pthread_mutex_lock(&gate->lock);
+    bool wanted = gate->current && !gate->probing && gate->consumer_queue && !atomic_load(&gate->stopping);
+    pthread_mutex_unlock(&gate->lock);
+    return wanted;
+}
+
+void
+jg_probe_send(struct jg_gate *gate)
+{
+    const struct jg_rdk *rdk = gate->rdk;
+    if (!is_wanted(gate))
+        return;
+    rd_kafka_topic_partition_list_t *one = rdk->topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *partition = NULL;
+    pthread_mutex_lock(&gate->lock);
+    if (gate->current && !gate->probing && !atomic_load(&gate->stopping)) {
+        partition = rdk->topic_partition_list_add(one, gate->current->topic, gate->current->partition);
+        gate->probing = true;
+        gate->probed_number = gate->current_number;
+    }
+    pthread_mutex_unlock(&gate->lock);
+    if (partition) {
+        partition->offset = RD_KAFKA_OFFSET_INVALID;
+        if (rdk->commit_queue(gate->rk, one, gate->consumer_queue, answered, gate)) {
+            pthread_mutex_lock(&gate->lock);
+            gate->probing = false;
+            pthread_mutex_unlock(&gate->lock);
+        }
+    }
+    rdk->topic_partition_list_destroy(one);
+}

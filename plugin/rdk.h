@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The host's own librdkafka. The plugin never links one: a process may hold several copies, some under other names
+ * and loaded privately, so every function is looked up in the copy that called us. */
+#ifndef JG_PLUGIN_RDK_H
+#define JG_PLUGIN_RDK_H
+
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define JG_RDK_FUNCTIONS(X)                                                                                            \
+    X(version)                                                                                                         \
+    X(type)                                                                                                            \
+    X(log_print)                                                                                                       \
+    X(name)                                                                                                            \
+    X(err2str)                                                                                                         \
+    X(conf_get)                                                                                                        \
+    X(conf_set)                                                                                                        \
+    X(conf_set_rebalance_cb)                                                                                           \
+    X(conf_interceptor_add_on_conf_set)                                                                                \
+    X(conf_interceptor_add_on_conf_destroy)                                                                            \
+    X(conf_interceptor_add_on_new)                                                                                     \
+    X(interceptor_add_on_send)                                                                                         \
+    X(interceptor_add_on_acknowledgement)                                                                              \
+    X(interceptor_add_on_consume)                                                                                      \
+    X(interceptor_add_on_commit)                                                                                       \
+    X(interceptor_add_on_destroy)                                                                                      \
+    X(topic_name)                                                                                                      \
+    X(message_status)                                                                                                  \
+    X(message_headers)                                                                                                 \
+    X(message_set_headers)                                                                                             \
+    X(headers_new)                                                                                                     \
+    X(headers_destroy)                                                                                                 \
+    X(header_add)                                                                                                      \
+    X(header_remove)                                                                                                   \
+    X(header_get_all)                                                                                                  \
+    X(header_get_last)                                                                                                 \
+    X(assign)                                                                                                          \
+    X(incremental_assign)                                                                                              \
+    X(incremental_unassign)                                                                                            \
+    X(rebalance_protocol)                                                                                              \
+    X(error_destroy)                                                                                                   \
+    X(queue_new)                                                                                                       \
+    X(queue_get_consumer)                                                                                              \
+    X(queue_length)                                                                                                    \
+    X(queue_poll)                                                                                                      \
+    X(queue_destroy)                                                                                                   \
+    X(commit_queue)                                                                                                    \
+    X(seek)                                                                                                            \
+    X(offset_store)                                                                                                    \
+    X(offsets_store)                                                                                                   \
+    X(topic_partition_list_new)                                                                                        \
+    X(topic_partition_list_add)                                                                                        \
+    X(topic_partition_list_destroy)                                                                                    \
+    X(ConfigResource_new)                                                                                              \
+    X(ConfigResource_destroy)                                                                                          \
+    X(ConfigResource_name)                                                                                             \
+    X(ConfigResource_error)                                                                                            \
+    X(ConfigResource_error_string)                                                                                     \
+    X(ConfigResource_configs)                                                                                          \
+    X(ConfigEntry_name)                                                                                                \
+    X(ConfigEntry_value)                                                                                               \
+    X(DescribeConfigs)                                                                                                 \
+    X(event_DescribeConfigs_result)                                                                                    \
+    X(DescribeConfigs_result_resources)                                                                                \
+    X(event_error)                                                                                                     \
+    X(event_error_string)                                                                                              \
+    X(event_destroy)
+
+/* Functions of the host in which a hook may find itself (see jg_rdk_within). */
+enum jg_rdk_frame {
+    JG_FRAME_PRODUCE_BATCH,
+    JG_FRAME_CONSUME_BATCH_QUEUE,
+    JG_FRAME_CONSUME_BATCH,
+    JG_FRAME_CONSUMER_CLOSE,
+    JG_FRAMES
+};
+
+/* One copy of librdkafka: rd_kafka_NAME is `rdk->NAME`. Lives as long as the process. */
+struct jg_rdk {
+#define JG_RDK_FIELD(name) __typeof__(rd_kafka_##name) *name;
+    JG_RDK_FUNCTIONS(JG_RDK_FIELD)
+#undef JG_RDK_FIELD
+    struct {
+        uintptr_t begin, end; /* code addresses; 0, 0: not known */
+    } frames[JG_FRAMES];
+    const void *base; /* where that copy is mapped */
+};
+
+/* The copy of librdkafka that holds the code at `caller`. Thread: any. Never frees or unloads what it found.
+ * JG_EHOST: `error` says what is missing and what to do. */
+JG_MUST_USE enum jg_err jg_rdk_of(const void *caller, const struct jg_rdk **out, struct jg_error *error);
+
+/* True when the calling thread is inside that function of the host (by unwinding the stack: 1 to 2 us). */
+bool jg_rdk_within(const struct jg_rdk *rdk, enum jg_rdk_frame frame);
+
+/* True inside any of the host's calls that hand out many messages at once. */
+bool jg_rdk_within_consume_batch(const struct jg_rdk *rdk);
+
+#endif

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plugin/stamp.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VERSION "1"
+#define PREFIX_BYTES (sizeof JOBGATE_HEADER_PREFIX - 1)
+#define ORIGIN_BYTES 512 /* Kafka topics have at most 249 bytes, namespaces at most 200 */
+
+enum header { H_VERSION, H_ORIGIN, H_JID, H_CLASS, H_KEY, H_DEDUP, H_DUP_OF, H_DUP_SINCE, H_CAND_OF, H_UNCLAIMED, H_COUNT };
+
+static const char *const header_names[H_COUNT] = {
+    [H_VERSION] = JOBGATE_HEADER_VERSION,
+    [H_ORIGIN] = JOBGATE_HEADER_ORIGIN,
+    [H_JID] = JOBGATE_HEADER_JID,
+    [H_CLASS] = JOBGATE_HEADER_CLASS,
+    [H_KEY] = JOBGATE_HEADER_KEY,
+    [H_DEDUP] = JOBGATE_HEADER_DEDUP,
+    [H_DUP_OF] = JOBGATE_HEADER_DUPLICATE_OF,
+    [H_DUP_SINCE] = JOBGATE_HEADER_DUPLICATE_SINCE,
+    [H_CAND_OF] = JOBGATE_HEADER_CANDIDATE_OF,
+    [H_UNCLAIMED] = JOBGATE_HEADER_UNCLAIMED,
+};
+
+static bool
+is_ours(const char *name)
+{
+    return strncmp(name, JOBGATE_HEADER_PREFIX, PREFIX_BYTES) == 0;
+}
+
+size_t
+jg_stamp_strip(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage)
+{
+    rd_kafka_headers_t *headers = NULL;
+    size_t stripped = 0;
+    if (rdk->message_headers(rkmessage, &headers) || !headers)
+        return 0;
+    const char *name;
+    const void *value;
+    size_t size_bytes;
+    size_t index = 0;
+    while (!rdk->header_get_all(headers, index, &name, &value, &size_bytes)) {
+        char doomed[256];
+        if (!is_ours(name) || strcmp(name, JOBGATE_HEADER_RELEASE) == 0 || strlen(name) >= sizeof doomed) {
+            index++;
+            continue;
+        }
+        /* header_remove frees the name that it is given when that is the list's own. */
+        strcpy(doomed, name);
+        if (rdk->header_remove(headers, doomed))
+            index++;
+        else
+            stripped++; /* all of that name are gone, and the list moved up: look at the same index again */
+    }
+    return stripped;
+}
+
+static rd_kafka_headers_t *
+headers_of(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage)
+{
+    rd_kafka_headers_t *headers = NULL;
+    if (!rdk->message_headers(rkmessage, &headers) && headers)
+        return headers;
+    headers = rdk->headers_new(H_COUNT);
+    if (headers)
+        rdk->message_set_headers(rkmessage, headers);
+    return headers;
+}
+
+enum jg_err
+jg_stamp_write(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage, const struct jg_stamp *stamp,
+               const char *name_space, const char *topic)
+{
+    char origin[ORIGIN_BYTES];
+    char since[24];
+    rd_kafka_headers_t *headers = headers_of(rdk, rkmessage);
+    if (!headers)
+        return JG_ENOMEM;
+    snprintf(origin, sizeof origin, "%s/%s", name_space, topic);
+    snprintf(since, sizeof since, "%" PRId64, stamp->duplicate_since_ms);
+    const char *values[H_COUNT] = {
+        [H_VERSION] = VERSION,
+        [H_ORIGIN] = origin,
+        [H_JID] = stamp->jid,
+        [H_CLASS] = stamp->class_name,
+        [H_KEY] = stamp->key,
+        [H_DEDUP] = jg_dedup_name(stamp->dedup),
+        [H_DUP_OF] = stamp->duplicate_of[0] ? stamp->duplicate_of : NULL,
+        [H_DUP_SINCE] = stamp->duplicate_of[0] ? since : NULL,
+        [H_CAND_OF] = stamp->candidate_of[0] ? stamp->candidate_of : NULL,
+        [H_UNCLAIMED] = stamp->unclaimed ? "1" : NULL,
+    };
+    for (size_t i = 0; i < H_COUNT; i++)
+        if (values[i] && rdk->header_add(headers, header_names[i], -1, values[i], (ssize_t)strlen(values[i])))
+            return JG_ENOMEM;
+    return JG_OK;
+}
+
+/* Copy a value of exactly or at most the given size into a NUL-terminated field. */
+static bool
+copy_text(char *field, size_t field_bytes, const void *value, size_t value_bytes)
+{
+    if (!value || value_bytes == 0 || value_bytes >= field_bytes || memchr(value, '\0', value_bytes))
+        return false;
+    memcpy(field, value, value_bytes);
+    field[value_bytes] = '\0';
+    return true;
+}
+
+static bool
+copy_jid(char *field, const void *value, size_t value_bytes)
+{
+    return value && jg_jid_valid(value, value_bytes) && copy_text(field, JG_JID_CHARS + 1, value, value_bytes);
+}
+
+static bool
+copy_number(int64_t *field, const void *value, size_t value_bytes)
+{
+    char text[24];
+    char *end;
+    if (!copy_text(text, sizeof text, value, value_bytes))
+        return false;
+    *field = strtoll(text, &end, 10);
+    return *end == '\0' && *field >= 0;
+}
+
+static bool
+equals(const void *value, size_t value_bytes, const char *text)
+{
+    return value && value_bytes == strlen(text) && memcmp(value, text, value_bytes) == 0;
+}
+
+static bool
+read_value(struct jg_stamp_reader *reader, enum header header, const void *value, size_t value_bytes,
+           const char *origin)
+{
+    struct jg_stamp *stamp = &reader->stamp;
+    switch (header) {
+    case H_VERSION:
+        reader->version_ok = equals(value, value_bytes, VERSION);
+        return true;
+    case H_ORIGIN:
+        reader->origin_ok = equals(value, value_bytes, origin);
+        return true;
+    case H_JID:
+        return copy_jid(stamp->jid, value, value_bytes);
+    case H_CLASS:
+        return copy_text(stamp->class_name, sizeof stamp->class_name, value, value_bytes);
+    case H_KEY:
+        return value_bytes == JG_KEY_CHARS && copy_text(stamp->key, sizeof stamp->key, value, value_bytes);
+    case H_DEDUP:
+        return value && jg_dedup_parse(value, value_bytes, &stamp->dedup);
+    case H_DUP_OF:
+        return copy_jid(stamp->duplicate_of, value, value_bytes);
+    case H_DUP_SINCE:
+        return copy_number(&stamp->duplicate_since_ms, value, value_bytes);
+    case H_CAND_OF:
+        return copy_jid(stamp->candidate_of, value, value_bytes);
+    case H_UNCLAIMED:
+        stamp->unclaimed = true;
+        return equals(value, value_bytes, "1");
+    case H_COUNT:
+        break;
+    }
+    return false;
+}
+
+void
+jg_stamp_reader_add(struct jg_stamp_reader *reader, const char *name, const void *value, size_t value_bytes,
+                    const char *name_space, const char *topic)
+{
+    if (!is_ours(name) || strcmp(name, JOBGATE_HEADER_RELEASE) == 0)
+        return;
+    reader->any = true;
+    for (unsigned i = 0; i < H_COUNT; i++) {
+        if (strcmp(name, header_names[i]) != 0)
+            continue;
+        char origin[ORIGIN_BYTES];
+        snprintf(origin, sizeof origin, "%s/%s", name_space, topic);
+        if (reader->seen & 1u << i || !read_value(reader, (enum header)i, value, value_bytes, origin))
+            reader->malformed = true;
+        reader->seen |= 1u << i;
+        return;
+    }
+    /* Unknown jobgate-* headers come from a later version and are left alone. */
+}
+
+enum jg_stamped
+jg_stamp_reader_end(const struct jg_stamp_reader *reader)
+{
+    const unsigned needed = 1u << H_VERSION | 1u << H_ORIGIN | 1u << H_JID | 1u << H_CLASS | 1u << H_KEY | 1u << H_DEDUP;
+    const struct jg_stamp *stamp = &reader->stamp;
+    if (!reader->any)
+        return JG_STAMP_NONE;
+    if (reader->malformed || !reader->version_ok || !reader->origin_ok || (reader->seen & needed) != needed)
+        return JG_STAMP_FOREIGN;
+    if (strncmp(stamp->jid, stamp->key, JG_KEY_CHARS) != 0 || stamp->dedup == JG_DEDUP_NONE)
+        return JG_STAMP_FOREIGN;
+    if (stamp->duplicate_of[0] && strncmp(stamp->duplicate_of, stamp->key, JG_KEY_CHARS) != 0)
+        return JG_STAMP_FOREIGN;
+    if (stamp->candidate_of[0] && strncmp(stamp->candidate_of, stamp->key, JG_KEY_CHARS) != 0)
+        return JG_STAMP_FOREIGN;
+    return JG_STAMP_OURS;
+}
+
+enum jg_stamped
+jg_stamp_read(const struct jg_rdk *rdk, const rd_kafka_message_t *rkmessage, const char *name_space, const char *topic,
+              struct jg_stamp *out)
+{
+    struct jg_stamp_reader reader = {.any = false};
+    rd_kafka_headers_t *headers = NULL;
+    if (rdk->message_headers(rkmessage, &headers) || !headers)
+        return JG_STAMP_NONE;
+    const char *name;
+    const void *value;
+    size_t value_bytes;
+    for (size_t i = 0; !rdk->header_get_all(headers, i, &name, &value, &value_bytes); i++)
+        jg_stamp_reader_add(&reader, name, value, value_bytes, name_space, topic);
+    enum jg_stamped stamped = jg_stamp_reader_end(&reader);
+    if (stamped == JG_STAMP_OURS)
+        *out = reader.stamp;
+    return stamped;
+}
+
+bool
+jg_stamp_jid(const struct jg_rdk *rdk, const rd_kafka_message_t *rkmessage, char *out)
+{
+    rd_kafka_headers_t *headers = NULL;
+    const void *value;
+    size_t value_bytes;
+    if (rdk->message_headers(rkmessage, &headers) || !headers ||
+        rdk->header_get_last(headers, JOBGATE_HEADER_JID, &value, &value_bytes))
+        return false;
+    return copy_jid(out, value, value_bytes);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The `jobgate-*` headers of a message: what the producer's plugin tells the consumer's. */
+#ifndef JG_PLUGIN_STAMP_H
+#define JG_PLUGIN_STAMP_H
+
+#include "plugin/identify.h"
+#include "plugin/jobgate.h"
+#include "plugin/rdk.h"
+
+struct jg_stamp {
+    char jid[JG_JID_CHARS + 1];
+    char key[JG_KEY_CHARS + 1];
+    char class_name[JG_CLASS_MAX_BYTES + 1];
+    enum jg_dedup dedup;
+    char duplicate_of[JG_JID_CHARS + 1]; /* empty: not a marked duplicate */
+    int64_t duplicate_since_ms;          /* Unix time of the original's claim */
+    char candidate_of[JG_JID_CHARS + 1]; /* empty: not a candidate */
+    bool unclaimed;                      /* sent while the store was down */
+};
+
+/* Remove every `jobgate-*` header that came with the message, but `jobgate-release`. Returns how many went.
+ * Thread: the one that calls on_send. Changes the list in place, never replaces it. */
+size_t jg_stamp_strip(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage);
+
+/* Add the headers. JG_ENOMEM: some may be missing; strip before sending. */
+JG_MUST_USE enum jg_err jg_stamp_write(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage,
+                                       const struct jg_stamp *stamp, const char *name_space, const char *topic);
+
+enum jg_stamped {
+    JG_STAMP_NONE,   /* no plugin produced it */
+    JG_STAMP_OURS,   /* well-formed, of this namespace, topic and a known version */
+    JG_STAMP_FOREIGN /* any other: to be ignored, and counted */
+};
+
+/* Read the headers as the consumer got them. `out` is filled only for JG_STAMP_OURS. */
+JG_MUST_USE enum jg_stamped jg_stamp_read(const struct jg_rdk *rdk, const rd_kafka_message_t *rkmessage,
+                                          const char *name_space, const char *topic, struct jg_stamp *out);
+
+/* The jid alone, for acknowledgements of our own messages. False: none. `out` has JG_JID_CHARS + 1 bytes. */
+JG_MUST_USE bool jg_stamp_jid(const struct jg_rdk *rdk, const rd_kafka_message_t *rkmessage, char *out);
+
+/* --- the pure part, for tests and fuzzing: headers one by one --- */
+
+struct jg_stamp_reader {
+    struct jg_stamp stamp;
+    unsigned seen;  /* bit per known header */
+    bool any;       /* some jobgate-* header was there */
+    bool malformed; /* a bad value, or a header twice */
+    bool origin_ok, version_ok;
+};
+
+void jg_stamp_reader_add(struct jg_stamp_reader *reader, const char *name, const void *value, size_t value_bytes,
+                         const char *name_space, const char *topic);
+JG_MUST_USE enum jg_stamped jg_stamp_reader_end(const struct jg_stamp_reader *reader);
+
+#endif

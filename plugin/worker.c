@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The background thread of an instance: confirms and releases claims, keeps the unacknowledged ones alive, renews and
+ * completes runs, probes, looks after the store's connection. It starts with the first governed message. */
+#include <errno.h>
+#include <signal.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "plugin/counters.h"
+#include "plugin/gate.h"
+
+#define BATCH_OPS 128
+#define QUEUE_MOST 200000   /* confirmations and the like that wait for a store; older ones are dropped and counted */
+#define TICK_MS 1000        /* with nothing to do */
+#define BUSY_TICK_MS 100    /* while a job runs unprobed, or an answer is due */
+#define DOWN_TICK_MS 25     /* while the store is down */
+#define STOP_EXTRA_MS 1000  /* beyond the store's own bounds, for a stop */
+#define RENEW_EVERY_MS (JG_RUN_TTL_MS / 3)
+
+static struct timespec
+at_ms(int64_t ms)
+{
+    return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000L};
+}
+
+/* --- one batch of waiting operations --- */
+
+static void
+settle(struct jg_gate *gate, struct jg_pending *pending)
+{
+    struct jg_run *run = pending->run;
+    if (pending->op.kind == JG_OP_CONFIRM && pending->op.changed)
+        jg_count(JG_COUNT_CONFIRMED, 1);
+    else if (pending->op.kind == JG_OP_RELEASE && pending->op.changed)
+        jg_count(JG_COUNT_RELEASED, 1);
+    pending->run = NULL;
+    jg_pending_destroy(pending);
+    if (run)
+        jg_gate_finish(gate, run);
+}
+
+static void
+give_up(struct jg_gate *gate, struct jg_pending *pending)
+{
+    struct jg_run *run = pending->run;
+    jg_count(JG_COUNT_FORGOTTEN, 1);
+    jg_log_rated(&gate->log, &gate->rates[JG_RATE_STORE], JG_LOG_WARNING, "STORE",
+                 "the store stayed down too long to tell it of job %s: its claim ends by its TTL", pending->op.jid);
+    pending->run = NULL;
+    jg_pending_destroy(pending);
+    if (run)
+        jg_gate_finish(gate, run); /* the job ended: only the store was not told */
+}
+
+static size_t
+take_batch(struct jg_gate *gate, struct jg_pending **batch)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&gate->lock);
+    while (count < BATCH_OPS && gate->queue.head)
+        batch[count++] = jg_queue_pop(&gate->queue);
+    pthread_mutex_unlock(&gate->lock);
+    return count;
+}
+
+static void
+put_back(struct jg_gate *gate, struct jg_pending *pending)
+{
+    pthread_mutex_lock(&gate->lock);
+    jg_queue_push(&gate->queue, pending);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+static void
+count_completions_down(struct jg_gate *gate, size_t by)
+{
+    pthread_mutex_lock(&gate->lock);
+    gate->completions -= by;
+    if (gate->completions == 0)
+        pthread_cond_broadcast(&gate->idle);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+/* Carry out what waits, once. True: the store answered all of it. */
+static bool
+work_batch(struct jg_gate *gate, int64_t now_ms, bool last_try)
+{
+    struct jg_pending *batch[BATCH_OPS];
+    struct jg_op ops[BATCH_OPS];
+    size_t completions = 0;
+    size_t count = take_batch(gate, batch);
+    if (count == 0)
+        return true;
+    for (size_t i = 0; i < count; i++)
+        ops[i] = batch[i]->op;
+    enum jg_err err = jg_ask(gate, ops, count);
+    for (size_t i = 0; i < count; i++) {
+        bool completion = batch[i]->run != NULL;
+        batch[i]->op.err = ops[i].err;
+        batch[i]->op.changed = ops[i].changed;
+        if (ops[i].err == JG_OK) {
+            settle(gate, batch[i]);
+        } else if (last_try || batch[i]->give_up_ms <= now_ms) {
+            give_up(gate, batch[i]);
+        } else {
+            put_back(gate, batch[i]);
+            continue;
+        }
+        completions += completion;
+    }
+    count_completions_down(gate, completions);
+    return err == JG_OK;
+}
+
+/* --- what is due by time --- */
+
+static void
+keep_claims(struct jg_gate *gate, int64_t now_ms)
+{
+    size_t dropped = 0;
+    pthread_mutex_lock(&gate->lock);
+    struct jg_pending *keep;
+    while ((keep = jg_unacked_due(&gate->unacked, now_ms, &dropped)) != NULL) {
+        keep->give_up_ms = now_ms; /* of no use later */
+        jg_queue_push(&gate->queue, keep);
+    }
+    pthread_mutex_unlock(&gate->lock);
+    jg_count(JG_COUNT_FORGOTTEN, (int64_t)dropped);
+}
+
+/* A poll-mode job that runs for longer than the consumer may go without polling: its partition is given to another
+ * member, so nothing is renewed for it. */
+static bool
+is_overdue(const struct jg_gate *gate, const struct jg_run *run, int64_t now_ms)
+{
+    return run == gate->current && now_ms - run->started_ms > gate->client.max_poll_interval_ms;
+}
+
+static void
+renew_runs(struct jg_gate *gate, int64_t now_ms)
+{
+    int64_t overdue = 0;
+    pthread_mutex_lock(&gate->lock);
+    for (struct jg_run *run = gate->inflight.head; run; run = run->next) {
+        if (!run->in_store || run->seen_out)
+            continue;
+        if (is_overdue(gate, run, now_ms)) {
+            run->seen_out = true;
+            overdue++;
+            continue;
+        }
+        struct jg_op op = jg_run_renew_op(run);
+        struct jg_pending *renew = jg_pending_new(&op);
+        if (!renew)
+            break;
+        renew->give_up_ms = now_ms;
+        jg_queue_push(&gate->queue, renew);
+    }
+    pthread_mutex_unlock(&gate->lock);
+    if (overdue) {
+        jg_count(JG_COUNT_LOST_RUN, overdue);
+        jg_log_rated(&gate->log, &gate->rates[JG_RATE_LOST], JG_LOG_WARNING, "RUN",
+                     "a job runs for longer than max.poll.interval.ms (%lld): its partition goes to another consumer, "
+                     "its claim is no longer renewed",
+                     (long long)gate->client.max_poll_interval_ms);
+    }
+}
+
+/* --- the loop --- */
+
+static int64_t
+next_tick(struct jg_gate *gate, bool busy, int64_t now_ms, int64_t renew_ms)
+{
+    int64_t tick_ms = TICK_MS;
+    if (gate->store && !jg_store_is_up(gate->store))
+        tick_ms = DOWN_TICK_MS;
+    else if (busy || (gate->current && !gate->probing))
+        tick_ms = BUSY_TICK_MS;
+    if (gate->unacked.order.head && gate->unacked.keep_every_ms / 2 < tick_ms)
+        tick_ms = gate->unacked.keep_every_ms / 2 + 1;
+    if (renew_ms - now_ms < tick_ms)
+        tick_ms = renew_ms > now_ms ? renew_ms - now_ms : 1;
+    return now_ms + tick_ms;
+}
+
+/* Sleep until there is work. */
+static void
+rest(struct jg_gate *gate, bool busy, bool store_ok, int64_t renew_ms)
+{
+    pthread_mutex_lock(&gate->lock);
+    struct timespec until = at_ms(next_tick(gate, busy, jg_clock_ms(), renew_ms));
+    bool timed_out = false;
+    while (!timed_out && !atomic_load(&gate->stopping) && !(gate->queue.head && store_ok))
+        timed_out = pthread_cond_timedwait(&gate->wake, &gate->lock, &until) == ETIMEDOUT;
+    pthread_mutex_unlock(&gate->lock);
+}
+
+static void
+drain(struct jg_gate *gate)
+{
+    int64_t deadline_ms = jg_clock_ms() + gate->settings->store_timeout_ms;
+    bool more = gate->store != NULL;
+    while (more) {
+        int64_t now_ms = jg_clock_ms();
+        bool last_try = now_ms >= deadline_ms || !jg_store_is_up(gate->store);
+        (void)work_batch(gate, now_ms, last_try);
+        pthread_mutex_lock(&gate->lock);
+        more = gate->queue.head != NULL;
+        pthread_mutex_unlock(&gate->lock);
+    }
+}
+
+static void *
+work(void *opaque)
+{
+    struct jg_gate *gate = opaque;
+    int64_t renew_ms = jg_clock_ms() + RENEW_EVERY_MS;
+    while (!atomic_load(&gate->stopping)) {
+        int64_t now_ms = jg_clock_ms();
+        bool store_ok = true;
+        if (gate->store) {
+            jg_store_tend(gate->store);
+            keep_claims(gate, now_ms);
+            if (now_ms >= renew_ms) {
+                renew_runs(gate, now_ms);
+                renew_ms = now_ms + RENEW_EVERY_MS;
+            }
+            store_ok = work_batch(gate, now_ms, false);
+        }
+        bool busy = jg_compaction_tend(gate, now_ms);
+        jg_probe_send(gate);
+        rest(gate, busy, store_ok, renew_ms);
+    }
+    jg_compaction_end(gate);
+    drain(gate);
+    return NULL;
+}
+
+/* --- seen from other threads --- */
+
+void
+jg_worker_start(struct jg_gate *gate)
+{
+    sigset_t all, before;
+    pthread_mutex_lock(&gate->lock);
+    if (!gate->worker_started && !gate->worker_failed && !atomic_load(&gate->stopping)) {
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before); /* the host's signals are the host's */
+        int failed = pthread_create(&gate->worker, NULL, work, gate);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        gate->worker_started = failed == 0;
+        gate->worker_failed = failed != 0;
+        if (failed)
+            jg_log(&gate->log, JG_LOG_ERROR, "THREAD",
+                   "the background thread cannot be started: claims end by their TTL only");
+    }
+    pthread_mutex_unlock(&gate->lock);
+}
+
+bool
+jg_worker_push(struct jg_gate *gate, struct jg_pending *pending)
+{
+    struct jg_pending *dropped = NULL;
+    pthread_mutex_lock(&gate->lock);
+    bool taken = gate->worker_started && !atomic_load(&gate->stopping);
+    if (taken) {
+        gate->completions += pending->run != NULL;
+        jg_queue_push(&gate->queue, pending);
+        if (gate->queue.count > QUEUE_MOST && !gate->queue.head->run)
+            dropped = jg_queue_pop(&gate->queue);
+        pthread_cond_signal(&gate->wake);
+    }
+    pthread_mutex_unlock(&gate->lock);
+    if (dropped) {
+        jg_count(JG_COUNT_FORGOTTEN, 1);
+        jg_pending_destroy(dropped);
+    }
+    return taken;
+}
+
+void
+jg_worker_wait_completions(struct jg_gate *gate, int64_t timeout_ms)
+{
+    struct timespec until = at_ms(jg_clock_ms() + timeout_ms);
+    pthread_mutex_lock(&gate->lock);
+    while (gate->completions && !pthread_cond_timedwait(&gate->idle, &gate->lock, &until))
+        ;
+    pthread_mutex_unlock(&gate->lock);
+}
+
+bool
+jg_worker_stop(struct jg_gate *gate)
+{
+    pthread_mutex_lock(&gate->lock);
+    atomic_store(&gate->stopping, true);
+    bool started = gate->worker_started;
+    gate->worker_started = false;
+    pthread_cond_broadcast(&gate->wake);
+    pthread_mutex_unlock(&gate->lock);
+    if (!started)
+        return true;
+    /* A stop costs at most an exchange under way, the drain's time, and one exchange more. */
+    struct timespec until = at_ms(jg_clock_ms() + 5 * gate->settings->store_timeout_ms + STOP_EXTRA_MS);
+    return pthread_clockjoin_np(gate->worker, NULL, CLOCK_MONOTONIC, &until) == 0;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Safe offsets: what is stored must never be past an unfinished message. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "plugin/offsets.h"
+
+#define TOPIC "jobs"
+
+static int64_t
+safe(struct jg_offsets *offsets)
+{
+    struct jg_partition *partition = jg_offsets_find(offsets, TOPIC, 0);
+    assert_non_null(partition);
+    return jg_offsets_take_safe(partition);
+}
+
+static void
+begin(struct jg_offsets *offsets, int64_t offset)
+{
+    assert_int_equal(jg_offsets_begin(offsets, TOPIC, 0, offset), JG_OK);
+}
+
+static void
+an_open_message_is_not_stored(void **state)
+{
+    struct jg_offsets offsets = {.count = 0};
+    (void)state;
+    begin(&offsets, 7);
+    assert_int_equal(safe(&offsets), -1);
+    jg_offsets_finish(&offsets, TOPIC, 0, 7);
+    assert_int_equal(safe(&offsets), 8);
+    assert_int_equal(safe(&offsets), -1);
+    jg_offsets_clear(&offsets);
+}
+
+static void
+the_lowest_open_message_holds_the_offset_back(void **state)
+{
+    struct jg_offsets offsets = {.count = 0};
+    (void)state;
+    for (int64_t i = 10; i < 15; i++)
+        begin(&offsets, i);
+    jg_offsets_finish(&offsets, TOPIC, 0, 12);
+    jg_offsets_finish(&offsets, TOPIC, 0, 11);
+    assert_int_equal(safe(&offsets), -1);
+    jg_offsets_finish(&offsets, TOPIC, 0, 10);
+    assert_int_equal(safe(&offsets), 13);
+    jg_offsets_finish(&offsets, TOPIC, 0, 14);
+    assert_int_equal(safe(&offsets), -1);
+    jg_offsets_finish(&offsets, TOPIC, 0, 13);
+    assert_int_equal(safe(&offsets), 15);
+    jg_offsets_clear(&offsets);
+}
+
+static void
+a_seek_back_makes_the_message_open_again(void **state)
+{
+    struct jg_offsets offsets = {.count = 0};
+    (void)state;
+    begin(&offsets, 5);
+    jg_offsets_finish(&offsets, TOPIC, 0, 5);
+    begin(&offsets, 6);
+    assert_int_equal(safe(&offsets), 6);
+    begin(&offsets, 5);
+    assert_int_equal(safe(&offsets), -1); /* 5 runs again: a crash now must bring it again */
+    jg_offsets_finish(&offsets, TOPIC, 0, 6); /* a late end of what was sought over changes nothing */
+    assert_int_equal(safe(&offsets), -1);
+    jg_offsets_finish(&offsets, TOPIC, 0, 5);
+    assert_int_equal(safe(&offsets), 6);
+    jg_offsets_clear(&offsets);
+}
+
+static void
+a_revoked_partition_is_forgotten(void **state)
+{
+    struct jg_offsets offsets = {.count = 0};
+    (void)state;
+    begin(&offsets, 5);
+    assert_int_equal(jg_offsets_begin(&offsets, TOPIC, 1, 50), JG_OK);
+    jg_offsets_forget(&offsets, TOPIC, 0);
+    assert_null(jg_offsets_find(&offsets, TOPIC, 0));
+    jg_offsets_finish(&offsets, TOPIC, 0, 5);
+    assert_non_null(jg_offsets_find(&offsets, TOPIC, 1));
+    jg_offsets_clear(&offsets);
+}
+
+/* Random begins, finishes and seeks against a plain array of flags. */
+static void
+the_safe_offset_is_never_past_an_open_message(void **state)
+{
+    enum { MESSAGES = 200 };
+    (void)state;
+    srand(1);
+    for (int round = 0; round < 200; round++) {
+        struct jg_offsets offsets = {.count = 0};
+        bool open[MESSAGES] = {false};
+        int next = 0;
+        for (int step = 0; step < 400 && next < MESSAGES; step++) {
+            int action = rand() % 10;
+            if (action < 5) {
+                begin(&offsets, next);
+                open[next++] = true;
+            } else if (action < 9 && next) {
+                int one = rand() % next;
+                jg_offsets_finish(&offsets, TOPIC, 0, one);
+                open[one] = false;
+            } else if (next > 3) {
+                next -= rand() % 3 + 1;
+                for (int i = next; i < MESSAGES; i++)
+                    open[i] = false;
+                begin(&offsets, next);
+                open[next++] = true;
+            }
+            if (!next)
+                continue;
+            int64_t taken = safe(&offsets);
+            for (int64_t i = 0; i < taken; i++)
+                assert_false(open[i]);
+        }
+        jg_offsets_clear(&offsets);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_open_message_is_not_stored),
+        cmocka_unit_test(the_lowest_open_message_holds_the_offset_back),
+        cmocka_unit_test(a_seek_back_makes_the_message_open_again),
+        cmocka_unit_test(a_revoked_partition_is_forgotten),
+        cmocka_unit_test(the_safe_offset_is_never_past_an_open_message),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
