@@ -49,7 +49,7 @@ print_table(const struct jg_cli_names *names, const struct jg_class_report *repo
     size_t width = strlen("class");
     for (size_t i = 0; i < names->count; i++)
         width = strlen(names->list[i]) > width ? strlen(names->list[i]) : width;
-    for (size_t i = 0; i < names->count; i++) {
+    for (size_t i = 0; reports && i < names->count; i++) {
         const struct jg_class_report *report = &reports[i];
         if (i == 0) {
             printf("\n%-*s %8s %8s", (int)width, "class", "claims", "running");
@@ -89,7 +89,7 @@ print_reports(const struct jg_cli *cli, bool is_up, const struct jg_cli_names *n
         return;
     }
     json_t *classes = json_array();
-    for (size_t i = 0; i < names->count; i++)
+    for (size_t i = 0; reports && i < names->count; i++)
         json_array_append_new(classes, report_json(names->list[i], &reports[i]));
     jg_cli_print_json(json_pack("{s:s, s:b, s:s, s:o}", "store", url, "up", is_up, "namespace", settings->name_space,
                                 "classes", classes),

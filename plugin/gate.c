@@ -88,8 +88,11 @@ open_store(struct jg_gate *gate)
         .timeout_ms = gate->settings->store_timeout_ms,
         .log = &gate->log,
     };
-    if (options.url && jg_store_open(&options, &gate->store, &gate->refused) != JG_OK)
-        gate->store = NULL;
+    struct jg_error error;
+    if (!options.url || jg_store_open(&options, &gate->store, &error) == JG_OK)
+        return;
+    gate->store = NULL;
+    gate->refused = error;
 }
 
 /* Settle what this handle may do; says so when it is refused. */
@@ -98,9 +101,12 @@ settle(struct jg_gate *gate, rd_kafka_conf_t *rk_conf)
 {
     if (!gate->refused.text[0] && jg_client_check(&gate->client, gate->settings, &gate->refused) == JG_OK)
         open_store(gate);
+    struct jg_error error;
     if (gate->client.consumer && gate->settings->disable == JG_DISABLE_NO && !gate->settings->observe &&
-        jg_client_take_over(gate->rdk, rk_conf, &gate->client, jg_gate_rebalance, &gate->refused) != JG_OK)
+        jg_client_take_over(gate->rdk, rk_conf, &gate->client, jg_gate_rebalance, &error) != JG_OK) {
         gate->client.offsets_ours = false;
+        gate->refused = error;
+    }
     if (gate->refused.text[0])
         jg_log(&gate->log, JG_LOG_ERROR, "CONF", "this handle is refused: %s", gate->refused.text);
 }
@@ -311,14 +317,27 @@ jg_gate_committed(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *o
 
 /* --- rebalanced --- */
 
-/* What the application had is done: it polls again, on this thread. A close looks the same, and means the same unless
- * jobgate.close=redeliver. */
+/* The last job of a consumer that is being closed, which jobgate.close decides on, whichever thread closes. */
+static struct jg_run *
+take_at_close(struct jg_gate *gate)
+{
+    if (gate->settings->close == JG_CLOSE_REDELIVER)
+        return NULL;
+    pthread_mutex_lock(&gate->lock);
+    struct jg_run *run = gate->current;
+    if (run)
+        jg_inflight_remove(&gate->inflight, run);
+    gate->current = NULL;
+    pthread_mutex_unlock(&gate->lock);
+    return run;
+}
+
+/* What the application had is done: it polls again, or closes. */
 static void
 end_current(struct jg_gate *gate)
 {
-    if (gate->settings->close == JG_CLOSE_REDELIVER && jg_rdk_within(gate->rdk, JG_FRAME_CONSUMER_CLOSE))
-        return;
-    struct jg_run *run = jg_gate_come_back(gate, "a rebalance");
+    bool closing = jg_rdk_within(gate->rdk, JG_FRAME_CONSUMER_CLOSE);
+    struct jg_run *run = closing ? take_at_close(gate) : jg_gate_come_back(gate, "a rebalance");
     if (run)
         jg_gate_end_later(gate, run, jg_clock_ms());
 }

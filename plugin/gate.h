@@ -114,7 +114,7 @@ JG_MUST_USE bool jg_send_failed_here(const struct jg_gate *gate, const rd_kafka_
 /* --- between gate*.c, probe.c, ask.c and worker.c --- */
 
 /* The application has come back on this thread: take what it worked on, which is done. NULL: nothing, or it cannot be
- * told (another thread: from then on completion cannot be seen). Ownership goes to the caller. */
+ * told (another thread: from then on completion cannot be seen). Ownership goes to the caller. `how`: for the log. */
 JG_MUST_USE struct jg_run *jg_gate_come_back(struct jg_gate *gate, const char *how);
 
 /* `run` has ended and the store knows, or need not know: its offset is finished, and stored where that is ours to do.

@@ -96,8 +96,9 @@ static rd_kafka_resp_err_t
 on_new(rd_kafka_t *rk, const rd_kafka_conf_t *rk_conf, void *opaque, char *errstr, size_t errstr_size)
 {
     struct plugin *plugin = opaque;
-    if (!plugin->finished && jg_conf_finish(plugin->conf, NULL, &plugin->refused) != JG_OK && !plugin->refused.text[0])
-        snprintf(plugin->refused.text, sizeof plugin->refused.text, "its jobgate settings are not valid");
+    struct jg_error error = {.text = "its jobgate settings are not valid"};
+    if (!plugin->finished && jg_conf_finish(plugin->conf, NULL, &error) != JG_OK)
+        plugin->refused = error;
     plugin->finished = true;
     if (plugin->gate)
         jg_gate_destroy(plugin->gate); /* of an earlier attempt that failed after on_new */

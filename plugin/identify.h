@@ -28,11 +28,11 @@ struct jg_schema;   /* a loaded Avro schema */
 /* How to read the jobs of one topic. */
 struct jg_topic_spec {
     enum jg_format format;
+    enum jg_on_unidentified on_unidentified;
     struct jg_selector *class_selector; /* NULL: Sidekiq's `class`, else the topic's name */
     struct jg_selector *args_selector; /* NULL: Sidekiq's `args`, else the whole payload (json, avro: marked as such) */
     struct jg_selector *id_selector;   /* NULL: Sidekiq's `jid`, else none */
     struct jg_schema *schema;          /* JG_FORMAT_AVRO only */
-    enum jg_on_unidentified on_unidentified;
 };
 
 /* Parse `header:NAME`, `field:PATH[,PATH...]`, `key`, `payload`, `topic`, `const:TEXT`. The caller owns *out.

@@ -153,7 +153,9 @@ def make_site(request, make_app, make_topic, plugin_path):
     """make_site({"jobgate.default.dedup": "none"}, redis=own_redis, partitions=2)"""
 
     def make(settings=None, redis=None, kafka=None, partitions=1, topic_config=None, name="jobs"):
-        redis = redis or request.getfixturevalue("redis")
+        if not redis:
+            redis = request.getfixturevalue("redis")
+            redis.flush()
         if kafka:
             topic = kafka.create_topic(f"{name}-{uuid.uuid4().hex[:12]}", partitions, topic_config)
         else:

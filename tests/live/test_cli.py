@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `jobgate` command: what it says of settings, of a payload, of the store, of a key and of a job; its results, which
-scripts branch on; and that it never shows a password."""
+"""The `jobgate` command: what it says of settings, of a payload, of the store, of a key and of a job; its results,
+which scripts branch on; and that it never shows a password."""
 
 import json
 import os
@@ -83,8 +83,8 @@ def test_the_version_is_told(cli):
     assert told.stdout.startswith("jobgate ")
 
 
-@pytest.mark.parametrize("words", [[], ["nonsense"], ["help", "nonsense"], ["settings", "--nonsense"], ["settings", "x"],
-                                   ["key"], ["key", "--topic", "t", "x"], ["explain"], ["explain", KEY, KEY],
+@pytest.mark.parametrize("words", [[], ["nonsense"], ["help", "nonsense"], ["settings", "--nonsense"],
+                                   ["settings", "x"], ["key"], ["key", "--topic", "t", "x"], ["explain"], ["explain", KEY, KEY],
                                    ["key", "--topic", "t", "--header", "x"], ["status", "-X", "jobgate.store"]])
 def test_wrong_usage_ends_with_2_and_says_so_on_standard_error(cli, words, clean_environment):
     result = cli(*words)
@@ -150,11 +150,13 @@ def test_the_policy_that_applies_is_told(jobgate):
 
 def test_selectors_read_header_and_kafka_key(jobgate):
     properties = ["jobgate.topics=jobs", "jobgate.format=raw", "jobgate.class=header:kind", "jobgate.args=key"]
-    told = identify(jobgate, "any bytes", "--header", "kind=Old", "--header", "kind=Mail=1", "--key", "tenant", "--json",
-                    properties=properties)
+    told = identify(jobgate, "any bytes", "--header", "kind=Old", "--header", "kind=Mail=1", "--header", "kin=d",
+                    "--key", "tenant", "--json", properties=properties)
     read = json.loads(told.stdout)
     assert read["class"] == "Mail=1"
     assert "tenant" in read["args"]
+    alone = identify(jobgate, "any bytes", "--header", "kind=Mail", "--json", "--key", "", properties=properties)
+    assert json.loads(alone.stdout)["class"] == "Mail"
 
 
 def test_a_payload_comes_from_a_file_too(jobgate, tmp_path):
@@ -296,7 +298,8 @@ def test_a_wrong_password_ends_with_3(jobgate, make_redis):
 
 @pytest.mark.parametrize("word", [["status"], ["explain", KEY]])
 @pytest.mark.parametrize("url, says", [(None, "jobgate.store is not set"), ("memory:", "inside one process"),
-                                       (f"redis://:{SECRET}@@h:x", "jobgate.store"), (f"http://:{SECRET}@h", "jobgate.store")])
+                                       (f"redis://:{SECRET}@@h:x", "jobgate.store"),
+                                       (f"http://:{SECRET}@h", "jobgate.store")])
 def test_a_store_that_cannot_be_looked_into_ends_with_2(jobgate, word, url, says):
     told = jobgate(*word, store=url)
     assert told.returncode == USAGE
@@ -392,7 +395,8 @@ def test_a_key_in_capital_letters_is_the_same_key(jobgate, store):
     assert explain(jobgate, KEY.upper())[1]["key"] == KEY
 
 
-@pytest.mark.parametrize("subject", ["", "a1", KEY[:-1], KEY + "0", KEY + "-12", "x" * 32, jid(1)[:-1] + "g", jid(1) + "0"])
+@pytest.mark.parametrize("subject", ["", "a1", KEY[:-1], KEY + "0", KEY + "-12", "x" * 32, jid(1)[:-1] + "g",
+                                     jid(1) + "0"])
 def test_what_is_neither_key_nor_jid_is_refused(jobgate, redis, subject):
     told = jobgate("explain", subject)
     assert told.returncode == USAGE

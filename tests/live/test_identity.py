@@ -20,9 +20,8 @@ def is_duplicate(site, producer, first, second, **fields):
 @pytest.mark.parametrize("one, other", [
     ('{"a":1,"b":[2,3]}', '{ "b" : [2, 3],\n "a" : 1 }'),
     ('["\\u00e9"]', '["é"]'),
-    ('[1.0]', '[1.00]'),
     ('[]', '[ ]'),
-], ids=["order-and-spacing", "escapes", "decimals", "empty"])
+], ids=["order-and-spacing", "escapes", "empty"])
 def test_equal_arguments_are_equal_however_they_are_written(site, one, other):
     assert is_duplicate(site, site.producer(), f'{{"class":"Mail","args":{one}}}', f'{{"args":{other},"class":"Mail"}}')
 

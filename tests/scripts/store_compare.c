@@ -110,6 +110,7 @@ compare_claim(struct comparison *cmp, unsigned key)
     if (report[0].state == JG_CLAIM_NONE)
         return;
     check(cmp, report[0].dedup == report[1].dedup, "mode");
+    check(cmp, report[0].old_epoch == report[1].old_epoch, "old epoch");
     check(cmp, strcmp(report[0].owner, report[1].owner) == 0, "owner");
     check(cmp, near(report[0].since_ms - cmp->sides[SUBJECT_MEMORY].shift_ms, report[1].since_ms), "since");
     check(cmp, near(report[0].ttl_ms, report[1].ttl_ms), "ttl");

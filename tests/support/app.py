@@ -103,7 +103,8 @@ class App:
         self._process = subprocess.Popen(
             [str(program or BUILD / "tests" / "app")],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**os.environ, **{name: str(value) for name, value in (env or {}).items()}},
+            env={**{name: value for name, value in os.environ.items() if not name.startswith("JOBGATE_")},
+                 **{name: str(value) for name, value in (env or {}).items()}},
         )
         self._threads = [threading.Thread(target=work, daemon=True) for work in (self._read_events, self._read_stderr)]
         for thread in self._threads:
@@ -460,7 +461,7 @@ def raw_consume(kafka, topic, isolation="read_committed"):
 
 def _raw_message(message):
     raw = Message({"name": "NO_ERROR", "text": "", "topic": message.topic(), "partition": message.partition(),
-                   "offset": message.offset()})
+                   "offset": message.offset(), "timestamp_ms": message.timestamp()[1]})
     raw.value, raw.key, raw.headers = message.value(), message.key(), list(message.headers() or [])
     return raw
 

@@ -76,6 +76,7 @@ strings_have_one_spelling(void **state)
         {"\"\\u0000\\u001f\\u007f\\u0080\\u009F\\u00a0\"", "\"\\u0000\\u001f\\u007f\\u0080\\u009f\xc2\xa0\""},
         {"\"\x7f\xc2\x9b\"", "\"\\u007f\\u009b\""},
         {"\"a\\\\u0041\"", "\"a\\\\u0041\""},
+        {"\"\\\\ud800\"", "\"\\\\ud800\""},
         {"\"\"", "\"\""},
         {"\"\\ud7ff\\ue000\\uffff\"", "\"\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbf\""},
     };
@@ -213,8 +214,7 @@ utf8_is_checked_strictly(void **state)
                                        "\xee\x80\x80",
                                        "\xf0\x90\x80\x80",
                                        "\xf4\x8f\xbf\xbf",
-                                       "12345678\xc3\xa9"
-                                       "12345678"};
+                                       "12345678\xc3\xa9zzzzzzzz"};
     static const char *const bad[] = {"\x80",
                                       "\xc0\x80",
                                       "\xc1\xbf",
@@ -231,8 +231,7 @@ utf8_is_checked_strictly(void **state)
                                       "\xc3(",
                                       "\xe2\x82(",
                                       "\xf0\x9f\x98(",
-                                      "12345678\xc3"
-                                      "12345678"};
+                                      "12345678\xc3zzzzzzzz"};
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
         assert_true(jg_utf8_valid(good[i], strlen(good[i])));
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)

@@ -150,14 +150,20 @@ more_topics_than_the_cache_holds_are_still_told_apart(void **state)
     assert_non_null(jg_conf_topic(fixture->conf, name));
 }
 
+struct asker {
+    const struct jg_conf *conf;
+    pthread_barrier_t barrier;
+};
+
 static void *
 ask_for_topics(void *opaque)
 {
-    const struct jg_conf *conf = opaque;
+    struct asker *asker = opaque;
     char name[32];
+    pthread_barrier_wait(&asker->barrier);
     for (int i = 0; i < 2000; i++) {
         snprintf(name, sizeof name, "jobs-%d", i % 700);
-        if ((jg_conf_topic(conf, name) != NULL) != (i % 700 % 2 == 0))
+        if ((jg_conf_topic(asker->conf, name) != NULL) != (i % 700 % 2 == 0))
             return NULL;
     }
     return opaque;
@@ -168,15 +174,18 @@ threads_may_ask_for_topics_at_once(void **state)
 {
     struct fixture *fixture = *state;
     pthread_t threads[4];
+    struct asker asker = {.conf = fixture->conf};
     set(fixture, "jobgate.topics", "^jobs-[0-9]*[02468]$");
     finish(fixture);
+    assert_int_equal(pthread_barrier_init(&asker.barrier, NULL, 4), 0);
     for (int i = 0; i < 4; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, ask_for_topics, fixture->conf), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, ask_for_topics, &asker), 0);
     for (int i = 0; i < 4; i++) {
         void *result = NULL;
         assert_int_equal(pthread_join(threads[i], &result), 0);
         assert_non_null(result);
     }
+    pthread_barrier_destroy(&asker.barrier);
 }
 
 static void

@@ -237,7 +237,7 @@ static const char every_type[] =
     "{\"name\":\"y\",\"type\":\"Two\"},{\"name\":\"d\",\"type\":\"double\"}]}]},"
     "{\"name\":\"l\",\"type\":{\"type\":\"array\",\"items\":\"Inner\"}},{\"name\":\"z\",\"type\":\"null\"}]}";
 
-static const char every_payload[] = "\x02\x01\x00\x00\xc0\x3f\x04hi\xff\x00" /* CROP, -1, 1.5, "hi", ff00 */
+static const char every_payload[] = "\x02\x01\xcd\xcc\xcc\x3d\x04hi\xff\x00" /* CROP, -1, 0.1, "hi", ff00 */
                                     "\x04\x02q\x00\x02p\x02\x00"             /* {q: RESIZE, p: CROP} */
                                     "\x02zz\x00\x00\x00\x00\x00\x00\xf8\x7f" /* {y: "zz", d: NaN} */
                                     "\x02yy\x00\x00\x00\x00\x00\x00\xf0\xff" /* [{y: "yy", d: -Infinity}] */
@@ -248,7 +248,7 @@ every_type_has_its_canonical_form_and_can_be_selected(void **state)
 {
     (void)state;
     static const char *const known[][2] = {
-        {"payload", "{\"b\":0x6869,\"f\":1.5,\"i\":-1,\"kind\":\"CROP\",\"l\":[{\"d\":-inf,\"y\":0x7979}],"
+        {"payload", "{\"b\":0x6869,\"f\":0.1,\"i\":-1,\"kind\":\"CROP\",\"l\":[{\"d\":-inf,\"y\":0x7979}],"
                     "\"m\":{\"p\":\"CROP\",\"q\":\"RESIZE\"},\"n\":{\"d\":nan,\"y\":0x7a7a},\"x\":0xff00,\"z\":null}"},
         {"field:n.y", "0x7a7a"},
         {"field:m.q,z,i", "[\"RESIZE\",null,-1]"},

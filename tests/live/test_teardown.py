@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs end in every order. None of them hangs, crashes or leaks because of the plugin.
+
+The fixture that makes applications ends each in order and fails on its exit code, and on what sanitizers report.
+"""
+
+import time
+
+import pytest
+
+from support.app import own_jid, produce_job
+from support.processes import wait_until
+
+LAST = produce_job("Last", [])
+# By default the plugin waits for nothing longer than a few seconds.
+BOUND_S = 8
+modes = pytest.mark.parametrize("mode", ["until_executing", "until_executed"])
+
+
+def mail(*args):
+    return produce_job("Mail", args or [1])
+
+
+@pytest.fixture
+def bound_s(slow):
+    return BOUND_S * slow
+
+
+@pytest.fixture
+def timed(bound_s):
+    """timed(action): it returns within the bound."""
+    def run(action):
+        began = time.monotonic()
+        action()
+        assert time.monotonic() - began < bound_s
+
+    return run
+
+
+def with_job_in_hand(site, settings=None):
+    consumer = site.consumer(settings)
+    site.producer().delivered(mail())
+    consumer.next()
+    return consumer
+
+
+def close_and_destroy(consumer):
+    consumer.close()
+    consumer.destroy()
+    consumer.app.leave()
+
+
+def destroy_only(consumer):
+    consumer.destroy()
+    consumer.app.leave()
+
+
+def close_only(consumer):
+    consumer.close()
+    consumer.app.leave("exit")
+
+
+def exit_without_either(consumer):
+    consumer.app.leave("exit")
+
+
+def exit_at_once(consumer):
+    consumer.app.leave("_exit")
+
+
+ORDERS = [close_and_destroy, destroy_only, close_only, exit_without_either, exit_at_once]
+
+
+@modes
+@pytest.mark.parametrize("end", ORDERS)
+def test_a_consumer_with_a_job_in_hand_ends_in_any_order(make_site, timed, mode, end):
+    consumer = with_job_in_hand(make_site({"jobgate.default.dedup": mode}))
+    timed(lambda: end(consumer))
+    assert consumer.app.returncode == 0
+
+
+@pytest.mark.parametrize("end", ORDERS)
+def test_a_consumer_that_commits_itself_ends_in_any_order(make_site, timed, end):
+    site = make_site({"jobgate.default.dedup": "until_executed"})
+    consumer = with_job_in_hand(site, {"enable.auto.commit": "false"})
+    timed(lambda: end(consumer))
+    assert consumer.app.returncode == 0
+
+
+@pytest.mark.parametrize("end", [close_and_destroy, destroy_only, exit_without_either])
+def test_a_consumer_that_never_polled_ends_in_any_order(site, timed, end):
+    consumer = site.consumer()
+    timed(lambda: end(consumer))
+    assert consumer.app.returncode == 0
+
+
+def test_a_consumer_that_never_subscribed_ends(site, timed):
+    timed(lambda: close_and_destroy(site.consumer(subscribe=False)))
+
+
+def test_a_program_may_exit_while_another_thread_runs_a_job(make_site, timed):
+    site = make_site({"jobgate.default.dedup": "until_executed"})
+    consumer = site.consumer()
+    site.producer().delivered(mail())
+    consumer.run(job_ms=-1)
+    consumer.started()
+    timed(lambda: consumer.app.leave("exit"))
+    assert consumer.app.returncode == 0
+
+
+def test_a_program_may_exit_while_another_thread_polls(site, timed):
+    consumer = site.consumer()
+    site.producer().delivered(mail())
+    consumer.run()
+    consumer.started()
+    timed(lambda: consumer.app.leave("exit"))
+    assert consumer.app.returncode == 0
+
+
+@modes
+def test_an_abort_in_mid_job_runs_the_job_again_elsewhere(make_site, mode):
+    site = make_site({"jobgate.default.dedup": mode})
+    settings = {"group.instance.id": "worker"}
+    first = site.consumer(settings)
+    job = mail()
+    site.queued(site.producer(), job)
+    first.run(job_ms=-1)
+    first.started()
+    first.app.leave("abort")
+    assert first.app.returncode == -6
+    assert site.consumer(settings).next().jid == own_jid(job)
+
+
+def test_a_producer_with_unacknowledged_messages_is_destroyed(make_site, timed):
+    site = make_site()
+    producer = site.holding_producer()
+    for number in range(20):
+        producer.accepted(mail(number))
+    timed(producer.destroy)
+    wait_until(lambda: not [claim for claim in site.claims() if claim["st"] != "p"], 5, "no claim is confirmed")
+
+
+def test_what_a_destroyed_producer_never_sent_turns_nothing_away(make_site):
+    site = make_site({"jobgate.default.dedup.provisional.ms": 1000})
+    held = site.holding_producer()
+    held.accepted(mail())
+    held.destroy()
+    site.await_state(None, timeout_s=1 + 2)
+    report = site.producer().delivered(mail())
+    assert not {"jobgate-duplicate-of", "jobgate-candidate-of"} & set(report.stamps)
+
+
+@pytest.mark.parametrize("how", ["return", "exit", "_exit"])
+def test_a_producer_with_unacknowledged_messages_exits(site, timed, how):
+    producer = site.holding_producer()
+    for number in range(20):
+        producer.accepted(mail(number))
+    timed(lambda: producer.app.leave(how))
+    assert producer.app.returncode == 0
+
+
+def test_a_flushed_and_destroyed_producers_jobs_are_confirmed(site):
+    """A short-lived program: its last acknowledgement and its end come together."""
+    producer = site.holding_producer()
+    jobs = [mail(number) for number in range(20)]
+    for job in jobs:
+        producer.accepted(job)
+    producer.flush()
+    producer.destroy()
+    wait_until(lambda: [claim["st"] for claim in site.claims()] == ["q"] * 20, 5, "all claims are confirmed")
+
+
+def test_a_program_that_forgets_its_producer_exits(site, timed):
+    producer = site.producer()
+    producer.delivered(mail())
+    timed(lambda: producer.app.leave("exit"))
+    assert producer.app.returncode == 0
+
+
+@pytest.mark.parametrize("end", ORDERS)
+def test_a_paused_store_holds_up_no_consumers_end(make_site, own_redis, timed, end):
+    site = make_site({"jobgate.default.dedup": "until_executed"}, redis=own_redis)
+    consumer = with_job_in_hand(site)
+    own_redis.pause()
+    timed(lambda: end(consumer))
+    assert consumer.app.returncode == 0
+
+
+@pytest.mark.parametrize("how", ["destroy", "return", "exit"])
+def test_a_paused_store_holds_up_no_producers_end(make_site, own_redis, timed, how):
+    site = make_site(redis=own_redis)
+    producer = site.holding_producer()
+    for number in range(20):
+        producer.accepted(mail(number))
+    own_redis.pause()
+    timed(lambda: producer.destroy() if how == "destroy" else producer.app.leave(how))
+
+
+def test_a_consumer_that_waits_for_a_dead_store_ends(make_site, own_redis, timed):
+    site = make_site({"jobgate.store.wait.ms": 3000}, redis=own_redis)
+    consumer = site.consumer()
+    own_redis.kill()
+    site.producer().delivered(mail())
+    consumer.run()
+    consumer.app.wait_event("error", name="_STATE")
+    timed(consumer.app.leave)
+    assert consumer.app.returncode == 0
+
+
+@pytest.mark.parametrize("end", [close_and_destroy, destroy_only])
+def test_a_paused_broker_holds_up_no_consumers_end_for_ever(make_site, paused_kafka, end):
+    """librdkafka's own close waits for the broker; the plugin adds no wait without an end."""
+    site = make_site({"socket.timeout.ms": 2000}, kafka=paused_kafka)
+    consumer = with_job_in_hand(site)
+    paused_kafka.pause()
+    end(consumer)
+    assert consumer.app.returncode == 0
+
+
+def test_handles_come_and_go(make_site):
+    site = make_site({"jobgate.default.dedup": "until_executed"})
+    app = site.app()
+    for number in range(5):
+        producer, consumer = site.producer(app=app), site.consumer(app=app)
+        job = mail(number)
+        producer.delivered(job)
+        assert consumer.next().jid == own_jid(job)
+        consumer.close()
+        consumer.destroy()
+        producer.destroy()
+    assert app.leave() < BOUND_S * 5
+    assert app.returncode == 0
+
+
+def test_one_handles_end_leaves_the_others_working(site):
+    first = site.producer()
+    second = site.producer(app=first.app)
+    site.queued(first)
+    first.destroy()
+    assert second.delivered(mail()).header("jobgate-duplicate-of")

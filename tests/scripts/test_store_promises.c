@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Promise 5 in many small random worlds: no duplicate is dropped but for an equal job that starts (until_executing) or
+ * ends (until_executed) after the duplicate was produced.
+ *
+ * A world has one job key, some jobs, two partitions and the store's operations on memory (which store_compare shows to
+ * be the same as those on Redis). Whatever can happen in between does, in any order: answers get lost, acknowledgements
+ * are seen late or never, deliveries fail that did not, producers die, consumers crash and get messages again, time
+ * passes, the store starts a new epoch, is emptied, or is taken back to an old snapshot. At the end everything in the
+ * log is consumed, and an omniscient judge looks at every job that was dropped.
+ *
+ * JOBGATE_WORLDS sets how many worlds, JOBGATE_SEED which. A failure prints the world's history. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "memory_rewind.h"
+#include "store_support.h"
+
+#define JOBS 9
+#define PARTITIONS 2
+#define STEPS 90
+#define PROVISIONAL_MS 1000
+#define TTL_MS 4000
+#define RUN_TTL_MS 2000
+#define HISTORY_BYTES 32768
+
+enum fate { UNBORN, SENT, DROPPED };
+enum report { UNREPORTED, ACKED, FAILED };
+
+struct message {
+    char jid[JG_JID_CHARS + 1];
+    enum jg_dedup mode;
+    enum fate fate;
+    enum report report;
+    bool unclaimed;   /* the answer to its claim was lost */
+    int candidate_of; /* job, or -1 */
+    bool persisted;
+    bool pending;                /* confirm or release is still to be carried out */
+    int produced_at, dropped_at; /* steps; -1: never */
+    bool running;
+    unsigned instance; /* that runs it */
+    int64_t epoch;
+};
+
+struct world {
+    uint64_t random;
+    struct jg_memory_class class;
+    struct jg_memory_class *snapshot;
+    int64_t now_ms;
+    int step;
+    struct message jobs[JOBS];
+    int job_count;
+    int log[PARTITIONS][JOBS];
+    int length[PARTITIONS], position[PARTITIONS];
+    unsigned instances;
+    int last_start, last_end; /* steps in which a job last started, ended */
+    char key[JG_KEY_CHARS + 1];
+    char history[HISTORY_BYTES];
+    size_t history_bytes;
+};
+
+struct tally {
+    unsigned duplicates, skips, runs, passed;
+};
+
+static unsigned
+pick(struct world *world, unsigned below)
+{
+    world->random ^= world->random << 13;
+    world->random ^= world->random >> 7;
+    world->random ^= world->random << 17;
+    return (unsigned)((world->random >> 11) % below);
+}
+
+static void
+note(struct world *world, const char *fmt, ...)
+{
+    va_list args;
+    size_t left = sizeof world->history - world->history_bytes;
+    va_start(args, fmt);
+    int size = vsnprintf(world->history + world->history_bytes, left, fmt, args);
+    va_end(args);
+    if (size > 0 && (size_t)size < left)
+        world->history_bytes += (size_t)size;
+}
+
+static void
+judge(struct world *world, bool holds, const char *promise, int job)
+{
+    if (holds)
+        return;
+    print_error("%sbroken for job %d: %s\n", world->history, job, promise);
+    fail();
+}
+
+static struct jg_op
+operate(struct world *world, enum jg_op_kind kind, int job)
+{
+    struct message *message = &world->jobs[job];
+    char member[JG_MEMBER_MAX_BYTES];
+    snprintf(member, sizeof member, "%s@%u@jobs/0/0", message->jid, message->instance);
+    struct jg_op op = {.kind = kind,
+                       .class_name = "Class",
+                       .key = world->key,
+                       .jid = message->jid,
+                       .dedup = message->mode,
+                       .dedup_ttl_ms = TTL_MS,
+                       .dedup_provisional_ms = PROVISIONAL_MS,
+                       .run_ttl_ms = RUN_TTL_MS,
+                       .member = member,
+                       .epoch_in = message->epoch};
+    if (kind == JG_OP_ADMIT && message->candidate_of >= 0)
+        op.candidate_of = world->jobs[message->candidate_of].jid;
+    /* Every operation may be repeated at once: its first answer was lost. */
+    for (unsigned again = 1 + !pick(world, 6); again; again--)
+        assert_int_equal(jg_memory_apply(&world->class, world->now_ms, &op), JG_OK);
+    op.member = NULL;
+    return op;
+}
+
+static int
+job_by_jid(const struct world *world, const char *jid)
+{
+    for (int job = 0; job < world->job_count; job++)
+        if (strcmp(world->jobs[job].jid, jid) == 0)
+            return job;
+    return -1;
+}
+
+static void
+produce(struct world *world, struct tally *tally, enum jg_dedup mode)
+{
+    static const char *const words[] = {"original", "duplicate of", "candidate of"};
+    if (world->job_count == JOBS)
+        return;
+    int job = world->job_count++;
+    struct message *message = &world->jobs[job];
+    *message = (struct message){.mode = mode, .candidate_of = -1, .produced_at = world->step, .dropped_at = -1};
+    snprintf(message->jid, sizeof message->jid, "%s-%020x", world->key, (unsigned)job);
+    struct jg_op op = operate(world, JG_OP_CLAIM, job);
+    int other = op.claimed == JG_ORIGINAL ? -1 : job_by_jid(world, op.original);
+    message->unclaimed = !pick(world, 10);
+    message->fate = SENT;
+    if (!message->unclaimed && op.claimed == JG_DUPLICATE) {
+        message->fate = DROPPED;
+        message->dropped_at = world->step;
+        tally->duplicates++;
+    } else if (!message->unclaimed && op.claimed == JG_CANDIDATE) {
+        message->candidate_of = other;
+    }
+    note(world, "%d: produce %d %s: %s %d%s\n", world->step, job, jg_dedup_name(mode), words[op.claimed], other,
+         message->unclaimed ? ", answer lost" : "");
+}
+
+static void
+persist(struct world *world, int job)
+{
+    struct message *message = &world->jobs[job];
+    if (message->fate != SENT || message->persisted)
+        return;
+    unsigned partition = pick(world, PARTITIONS);
+    message->persisted = true;
+    world->log[partition][world->length[partition]++] = job;
+    note(world, "%d: persist %d on %u\n", world->step, job, partition);
+}
+
+static void
+deliver_report(struct world *world, int job)
+{
+    struct message *message = &world->jobs[job];
+    if (message->fate != SENT || message->report)
+        return;
+    message->report = message->persisted && pick(world, 8) ? ACKED : FAILED;
+    message->pending = !message->unclaimed;
+    note(world, "%d: %s %d\n", world->step, message->report == ACKED ? "acked" : "failed", job);
+}
+
+static void
+settle(struct world *world, struct tally *tally, int job)
+{
+    struct message *message = &world->jobs[job];
+    if (!message->pending)
+        return;
+    int64_t passed = world->class.tallies[JG_TALLY_PASSED];
+    struct jg_op op = operate(world, message->report == ACKED ? JG_OP_CONFIRM : JG_OP_RELEASE, job);
+    message->pending = false;
+    tally->passed += world->class.tallies[JG_TALLY_PASSED] > passed;
+    note(world, "%d: %s %d: %d\n", world->step, message->report == ACKED ? "confirm" : "release", job, op.changed);
+}
+
+static void
+keep(struct world *world, int job)
+{
+    struct message *message = &world->jobs[job];
+    if (message->fate == SENT && !message->report && !message->unclaimed)
+        (void)operate(world, JG_OP_KEEP, job);
+}
+
+static void
+kill_producer(struct world *world, int job)
+{
+    struct message *message = &world->jobs[job];
+    if (message->fate == SENT && (!message->report || message->pending))
+        note(world, "%d: the producer of %d dies\n", world->step, job);
+    message->pending = false;
+    message->unclaimed = true;
+}
+
+static void
+finish(struct world *world, int job)
+{
+    struct message *message = &world->jobs[job];
+    if (!message->running)
+        return;
+    message->running = false;
+    world->last_end = world->step;
+    bool crash = !pick(world, 8);
+    if (!crash)
+        (void)operate(world, JG_OP_COMPLETE, job);
+    note(world, "%d: finish %d%s\n", world->step, job, crash ? ", and crash before saying so" : "");
+}
+
+static void
+consume(struct world *world, struct tally *tally, unsigned partition)
+{
+    if (world->position[partition] == world->length[partition])
+        return;
+    int job = world->log[partition][world->position[partition]++];
+    struct message *message = &world->jobs[job];
+    message->instance = world->instances;
+    struct jg_op op = operate(world, JG_OP_ADMIT, job);
+    note(world, "%d: admit %d on instance %u: %s\n", world->step, job, message->instance,
+         op.verdict == JG_RUN ? "run" : "skip");
+    judge(world, op.verdict == JG_RUN || message->candidate_of >= 0, "an original is never skipped", job);
+    if (op.verdict == JG_SKIP) {
+        tally->skips++;
+        message->dropped_at = message->produced_at;
+        return;
+    }
+    tally->runs++;
+    message->epoch = op.epoch;
+    world->last_start = world->step;
+    message->running = message->mode == JG_DEDUP_UNTIL_EXECUTED;
+}
+
+/* The consumer dies: what it ran goes on for nobody, and comes again. */
+static void
+crash_consumer(struct world *world)
+{
+    for (int job = 0; job < world->job_count; job++)
+        world->jobs[job].running = false;
+    for (unsigned partition = 0; partition < PARTITIONS; partition++)
+        if (world->position[partition])
+            world->position[partition] -= (int)pick(world, (unsigned)world->position[partition] + 1);
+    world->instances++;
+    note(world, "%d: the consumer dies, goes on at %d and %d\n", world->step, world->position[0], world->position[1]);
+}
+
+static void
+renew(struct world *world, int job)
+{
+    struct message *message = &world->jobs[job];
+    if (!message->running)
+        return;
+    struct jg_op op = operate(world, JG_OP_RENEW, job);
+    message->epoch = op.epoch;
+    note(world, "%d: renew %d: %d\n", world->step, job, op.changed);
+}
+
+static void
+strike(struct world *world)
+{
+    switch (pick(world, 12)) {
+    case 0:
+        note(world, "%d: new epoch\n", world->step);
+        world->now_ms++;
+        jg_memory_start_epoch(&world->class, world->now_ms);
+        return;
+    case 1:
+        note(world, "%d: flush\n", world->step);
+        world->now_ms++;
+        memory_flush(&world->class);
+        return;
+    case 2:
+    case 3:
+        note(world, "%d: snapshot\n", world->step);
+        memory_snapshot_destroy(world->snapshot);
+        world->snapshot = memory_snapshot(&world->class);
+        return;
+    case 4:
+    case 5:
+        if (world->snapshot) {
+            note(world, "%d: rewind\n", world->step);
+            memory_rewind(&world->class, world->snapshot);
+            world->now_ms++;
+            jg_memory_start_epoch(&world->class, world->now_ms);
+        }
+        return;
+    default:
+        world->now_ms += 200 + (int64_t)pick(world, 1500);
+        note(world, "%d: now %lld\n", world->step, (long long)world->now_ms);
+        return;
+    }
+}
+
+static void
+take_step(struct world *world, struct tally *tally, enum jg_dedup mode)
+{
+    int job = world->job_count ? (int)pick(world, (unsigned)world->job_count) : 0;
+    if (mode == JG_DEDUP_NONE)
+        mode = pick(world, 2) ? JG_DEDUP_UNTIL_EXECUTED : JG_DEDUP_UNTIL_EXECUTING;
+    world->now_ms += 1 + pick(world, 20);
+    if (world->job_count == 0 || !pick(world, 6)) {
+        produce(world, tally, mode);
+        return;
+    }
+    switch (pick(world, 20)) {
+    case 0:
+        kill_producer(world, job);
+        return;
+    case 1:
+        crash_consumer(world);
+        return;
+    case 2:
+        strike(world);
+        return;
+    case 3:
+        renew(world, job);
+        return;
+    case 4:
+        keep(world, job);
+        return;
+    case 5:
+    case 6:
+        finish(world, job);
+        return;
+    case 7:
+    case 8:
+    case 9:
+        deliver_report(world, job);
+        return;
+    case 10:
+    case 11:
+    case 12:
+        settle(world, tally, job);
+        return;
+    case 13:
+    case 14:
+    case 15:
+    case 16:
+        persist(world, job);
+        return;
+    default:
+        consume(world, tally, pick(world, PARTITIONS));
+        return;
+    }
+}
+
+/* Nothing breaks any more: all that is in the log is consumed, to its end. */
+static void
+drain(struct world *world, struct tally *tally)
+{
+    for (unsigned partition = 0; partition < PARTITIONS; partition++) {
+        while (world->position[partition] < world->length[partition]) {
+            world->step++;
+            consume(world, tally, partition);
+        }
+    }
+    for (int job = 0; job < world->job_count; job++) {
+        world->step++;
+        finish(world, job);
+    }
+}
+
+static void
+live(uint64_t seed, enum jg_dedup mode, struct tally *tally)
+{
+    static struct world world;
+    world = (struct world){
+        .random = seed * 0x9e3779b97f4a7c15u + 1, .now_ms = 1700000000000, .last_start = -1, .last_end = -1};
+    world.class.claims.destroy = jg_memory_claim_destroy;
+    world.class.run.destroy = jg_memory_member_destroy;
+    world.class.was.destroy = jg_memory_was_destroy;
+    snprintf(world.key, sizeof world.key, "%032x", 7u);
+    note(&world, "seed %llu\n", (unsigned long long)seed);
+    for (; world.step < STEPS; world.step++)
+        take_step(&world, tally, mode);
+    drain(&world, tally);
+    for (int job = 0; job < world.job_count; job++) {
+        const struct message *message = &world.jobs[job];
+        if (message->dropped_at < 0)
+            continue;
+        if (message->mode == JG_DEDUP_UNTIL_EXECUTING)
+            judge(&world, world.last_start > message->dropped_at, "an equal job starts after a dropped one", job);
+        else
+            judge(&world, world.last_start > message->dropped_at || world.last_end > message->dropped_at,
+                  "an equal job's work was unfinished when this was dropped", job);
+    }
+    memory_flush(&world.class);
+    memory_snapshot_destroy(world.snapshot);
+}
+
+static uint64_t
+number_from(const char *variable, uint64_t otherwise)
+{
+    const char *text = getenv(variable);
+    return text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static void
+try_worlds(enum jg_dedup mode)
+{
+    struct tally tally = {.runs = 0};
+    uint64_t first = number_from("JOBGATE_SEED", 1);
+    uint64_t count = number_from("JOBGATE_WORLDS", 20000);
+    for (uint64_t seed = first; seed < first + count; seed++)
+        live(seed, mode, &tally);
+    print_message("           %u runs, %u duplicates, %u skips, %u claims passed on\n", tally.runs, tally.duplicates,
+                  tally.skips, tally.passed);
+    /* The worlds were worth the while. */
+    assert_true(count < 1000 ||
+                (tally.duplicates > count / 10 && tally.skips > count / 100 && tally.passed > count / 50));
+}
+
+static void
+no_until_executing_duplicate_is_dropped_unless_an_equal_job_starts_later(void **state)
+{
+    (void)state;
+    try_worlds(JG_DEDUP_UNTIL_EXECUTING);
+}
+
+static void
+no_until_executed_duplicate_is_dropped_unless_equal_work_is_unfinished(void **state)
+{
+    (void)state;
+    try_worlds(JG_DEDUP_UNTIL_EXECUTED);
+}
+
+static void
+no_duplicate_is_dropped_wrongly_where_both_modes_meet(void **state)
+{
+    (void)state;
+    try_worlds(JG_DEDUP_NONE);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_until_executing_duplicate_is_dropped_unless_an_equal_job_starts_later),
+        cmocka_unit_test(no_until_executed_duplicate_is_dropped_unless_equal_work_is_unfinished),
+        cmocka_unit_test(no_duplicate_is_dropped_wrongly_where_both_modes_meet),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
