@@ -98,11 +98,13 @@ void jg_cli_print_json(json_t *value, size_t flags);
 
 /* --- one file a word --- */
 
+enum jg_exit jg_cli_demo(struct jg_cli *cli);
 enum jg_exit jg_cli_explain(struct jg_cli *cli);
 enum jg_exit jg_cli_key(struct jg_cli *cli);
 enum jg_exit jg_cli_settings(struct jg_cli *cli);
 enum jg_exit jg_cli_status(struct jg_cli *cli);
 
+extern const struct jg_cli_option jg_cli_demo_options[];
 extern const struct jg_cli_option jg_cli_explain_options[];
 extern const struct jg_cli_option jg_cli_key_options[];
 extern const struct jg_cli_option jg_cli_settings_options[];

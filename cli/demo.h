@@ -19,7 +19,8 @@ struct jg_demo_job {
     const char *class_name;
     const char *args;
     const char *payload;
-    const char *why; /* what the timeline says when it is produced */
+    const char *why;   /* what the timeline says when it is produced */
+    bool show_headers; /* once they were seen, the others' add nothing */
 
     bool reported;           /* its delivery report came */
     rd_kafka_resp_err_t err; /* of the delivery, or of the produce call */
@@ -51,7 +52,7 @@ struct jg_demo {
     bool topic_made;
     rd_kafka_t *producer;
     rd_kafka_t *consumer;
-    struct jg_store *store; /* with Redis: for the CLI's reports */
+    struct jg_store *store;               /* with Redis: for the CLI's reports */
     int64_t (*counter)(const char *name); /* the plugin's public jobgate_counter */
     int64_t claims;                       /* claims that must be confirmed by now */
     int64_t committed;                    /* the consumer's offset, as the broker has it */
@@ -69,7 +70,7 @@ void jg_demo_row(const struct jg_demo *demo, enum jg_demo_look look, const char 
                  ...) JG_PRINTF(5, 6);
 /* A row for what is not as promised. Returns false. */
 bool jg_demo_refute(struct jg_demo *demo, const char *fmt, ...) JG_PRINTF(2, 3);
-void jg_demo_print_headers(const struct jg_demo *demo, const struct jg_demo_job *job);
+void jg_demo_print_headers(const struct jg_demo_job *job);
 
 /* --- where it happens --- */
 

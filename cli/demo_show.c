@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The timeline on standard output. Columns of plain ASCII, so that it can be read anywhere; colour only on a terminal. */
+/* The timeline on standard output. Columns of plain ASCII, so that it can be read anywhere; colour only on a terminal.
+ */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -68,9 +69,8 @@ jg_demo_refute(struct jg_demo *demo, const char *fmt, ...)
 }
 
 void
-jg_demo_print_headers(const struct jg_demo *demo, const struct jg_demo_job *job)
+jg_demo_print_headers(const struct jg_demo_job *job)
 {
-    (void)demo;
     for (size_t i = 0; i < job->header_count; i++)
         printf("%19s%-24s  %s\n", "", job->headers[i].name, job->headers[i].value);
 }

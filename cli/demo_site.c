@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where the demo happens: librdkafka's mock cluster and a store in memory, or the user's Kafka and Redis. */
+#include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/demo.h"
+#include "plugin/conf_table.h"
 
 #define ADMIN_TIMEOUT_MS 15000
 
@@ -23,7 +25,7 @@ find_plugin(struct jg_demo *demo)
         snprintf(demo->plugin, sizeof demo->plugin, "jobgate");
 }
 
-/* Names of this run alone, so that it neither meets nor leaves anything in other people's topics and claims. */
+/* Names of this run alone, so that it meets nothing of other people's, nor of a run that was broken off. */
 static void
 choose_names(struct jg_demo *demo)
 {
@@ -59,7 +61,8 @@ gather_properties(struct jg_demo *demo)
         add_property(demo, "jobgate.namespace", demo->name_space);
         add_property(demo, "jobgate.store.timeout.ms", "5000"); /* a busy machine must not change the story */
     }
-    /* What happens is told here. And the mock cluster cannot tell a topic's cleanup.policy, which is worth a warning. */
+    /* What happens is told here. And the mock cluster cannot tell a topic's cleanup.policy, which is worth a warning.
+     */
     add_property(demo, "jobgate.log.level", demo->redis ? "warning" : "error");
 }
 
@@ -70,7 +73,8 @@ start_plain(struct jg_demo *demo)
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     const char *name = demo->bootstrap_servers ? "bootstrap.servers" : "test.mock.num.brokers";
     const char *value = demo->bootstrap_servers ? demo->bootstrap_servers : "1";
-    if (rd_kafka_conf_set(conf, name, value, text, sizeof text) == RD_KAFKA_CONF_OK)
+    if (rd_kafka_conf_set(conf, name, value, text, sizeof text) == RD_KAFKA_CONF_OK &&
+        rd_kafka_conf_set(conf, "log_level", "4", text, sizeof text) == RD_KAFKA_CONF_OK)
         demo->plain = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
     if (!demo->plain) {
         rd_kafka_conf_destroy(conf);

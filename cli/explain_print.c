@@ -99,14 +99,15 @@ print_job(const struct jg_explained *explained)
         };
         printf("Job %s %s. It holds the claim of its key.\n", jid, stands[claim->state]);
     } else if (duplicate && duplicate->candidate) {
-        printf("Job %s was sent as a candidate of %s", jid, duplicate->original);
-        print_when(", ", duplicate->at_ms);
-        printf(":\nit runs when it is consumed, unless that one did by then.\n");
+        printf("Job %s was sent as a candidate of %s:\nit runs when it is consumed, unless that one did by then.", jid,
+               duplicate->original);
+        print_when(" That was at ", duplicate->at_ms);
+        printf(".\n");
     } else if (duplicate) {
-        printf("Job %s was turned away as a duplicate of %s, which was %s", jid, duplicate->original,
-               jg_claim_state_name(duplicate->original_state));
-        print_when(", ", duplicate->at_ms);
-        printf(":\n%s.\n", action_done(duplicate->action));
+        printf("Job %s was turned away as a duplicate of %s, which was %s:\n%s.", jid, duplicate->original,
+               jg_claim_state_name(duplicate->original_state), action_done(duplicate->action));
+        print_when(" That was at ", duplicate->at_ms);
+        printf(".\n");
     } else if (explained->was) {
         printf("Job %s did run: its claim ended with that, and candidates of it are duplicates.\n", jid);
     } else {

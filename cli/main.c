@@ -7,6 +7,14 @@
 #include "cli/cli.h"
 
 const struct jg_cli_word jg_cli_words[] = {
+    {.name = "demo",
+     .arguments = "[--bootstrap-servers SERVERS --redis URL]",
+     .summary = "Show in a minute what the plugin does: duplicates dropped, claims released.",
+     .details = "An ordinary producer and consumer load the plugin, and what they see is told as it happens. Without "
+                "options no server is needed: librdkafka's mock cluster, and a store in memory. Ends with 1 when "
+                "something was not as promised, with 3 when the store does not answer.",
+     .options = jg_cli_demo_options,
+     .run = jg_cli_demo},
     {.name = "settings",
      .arguments = "[--json | --markdown]",
      .summary = "List all settings: names, values, defaults, what they do.",

@@ -16,6 +16,8 @@ answered(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_
     bool current = gate->probing && gate->current && gate->probed_number == gate->current_number;
     gate->probing = false;
     pthread_mutex_unlock(&gate->lock);
+    if (current && gate->settings->close == JG_CLOSE_REDELIVER && jg_rdk_within(gate->rdk, JG_FRAME_CONSUMER_CLOSE))
+        return; /* closing polls too, and such a program may close in the middle of a job */
     struct jg_run *run = current ? jg_gate_come_back(gate, "a poll") : NULL;
     if (!run)
         return;

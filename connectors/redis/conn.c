@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,8 @@
 #define READ_BYTES 16384
 /* The largest of our replies has some kilobytes; what grows beyond is no Redis. */
 #define MOST_UNREAD_BYTES (16u << 20)
+/* The longest of our arrays holds the names of a namespace's classes. */
+#define MOST_ELEMENTS (1 << 20)
 
 /* A running exchange. */
 struct exchange {
@@ -265,6 +268,37 @@ greet(struct jg_conn *conn, const struct jg_redis_url *url, bool scripts, int64_
     return JG_ESTORE;
 }
 
+/* hiredis would make room for whatever length a reply claims, and walk through all of it to free it. */
+static redisReplyObjectFunctions reply_functions;
+static void *(*create_array)(const redisReadTask *task, int elements);
+static pthread_once_t reply_functions_once = PTHREAD_ONCE_INIT;
+
+static void *
+create_bounded_array(const redisReadTask *task, int elements)
+{
+    return elements > MOST_ELEMENTS ? NULL : create_array(task, elements);
+}
+
+/* hiredis keeps its own functions to itself, but shows them in a reader. */
+static void
+find_reply_functions(void)
+{
+    redisReader *reader = redisReaderCreate();
+    if (!reader)
+        return;
+    reply_functions = *reader->fn;
+    create_array = reply_functions.createArray;
+    reply_functions.createArray = create_bounded_array;
+    redisReaderFree(reader);
+}
+
+redisReader *
+jg_conn_reader(void)
+{
+    pthread_once(&reply_functions_once, find_reply_functions);
+    return create_array ? redisReaderCreateWithFunctions(&reply_functions) : NULL;
+}
+
 static void
 destroy_entry(struct jg_map_entry *entry)
 {
@@ -283,7 +317,7 @@ jg_conn_open(struct jg_conn *conn, const struct jg_redis_url *url, bool scripts,
         jg_trouble_set(trouble, late ? JG_TROUBLE_LATE : JG_TROUBLE_CONNECT, "%s", error.text);
         return JG_ESTORE;
     }
-    *conn = (struct jg_conn){.connected = true, .fd = fd, .reader = redisReaderCreate()};
+    *conn = (struct jg_conn){.connected = true, .fd = fd, .reader = jg_conn_reader()};
     conn->classes_named.destroy = destroy_entry;
     if (conn->reader)
         return greet(conn, url, scripts, deadline_ms, trouble);

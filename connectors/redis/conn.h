@@ -42,6 +42,9 @@ void jg_conn_close(struct jg_conn *conn);
 /* In the child of a fork, when a thread of the parent may have been using it: close the descriptor, forget the rest. */
 void jg_conn_abandon(struct jg_conn *conn);
 
+/* A reader of replies that refuses arrays longer than any of ours; redisReaderFree frees it. NULL: out of memory. */
+JG_MUST_USE redisReader *jg_conn_reader(void);
+
 /* Find `run_id:` in the text of INFO. `out` has JG_RUN_ID_MAX_CHARS + 1 bytes. */
 JG_MUST_USE bool jg_conn_parse_run_id(const char *info, size_t size, char *out);
 

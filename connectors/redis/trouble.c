@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NO_RIGHTS "the user in the URL lacks rights; the README lists the ACL that is needed"
+
 /* Error replies that concern every operation, with their cure. Older servers put the word into the middle of a script's
  * error. */
 static const struct {
@@ -13,7 +15,9 @@ static const struct {
 } general[] = {
     {"WRONGPASS", "user or password in the URL is wrong"},
     {"NOAUTH", "the server asks for a password: put it into the URL, redis://user:password@host"},
-    {"NOPERM", "the user in the URL lacks rights; the README lists the ACL that is needed"},
+    {"NOPERM", NO_RIGHTS},
+    {"can't run this command", NO_RIGHTS}, /* so said of a command inside a script */
+    {"can't access at least one of the keys", NO_RIGHTS},
     {"OOM", "the server's memory is full: raise maxmemory"},
     {"READONLY", "the server is a replica: point the URL at the master"},
     {"MASTERDOWN", "the server is a replica whose master is down: point the URL at the master"},

@@ -77,10 +77,9 @@ produce(const char *topic, rd_kafka_conf_t *conf)
 {
     char *line = NULL;
     size_t room = 0;
-    ssize_t size;
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     rd_kafka_t *rk = new_handle(RD_KAFKA_PRODUCER, conf);
-    while ((size = getline(&line, &room, stdin)) > 0) {
+    while (getline(&line, &room, stdin) > 0) {
         size_t length = strcspn(line, "\n");
         rd_kafka_resp_err_t err = rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_VALUE(line, length),
                                                     RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);

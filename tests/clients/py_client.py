@@ -79,7 +79,8 @@ def consume(topic, properties):
 
 def main():
     if sys.argv[1] == "version":
-        say(confluent_kafka.version()[0], confluent_kafka.libversion()[0])
+        own = confluent_kafka.version()  # text; in older clients a pair
+        say(own if isinstance(own, str) else own[0], confluent_kafka.libversion()[0])
         return
     properties = dict(word.split("=", 1) for word in sys.argv[3:])
     {"produce": produce, "consume": consume}[sys.argv[1]](sys.argv[2], properties)

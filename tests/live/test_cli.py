@@ -84,8 +84,9 @@ def test_the_version_is_told(cli):
 
 
 @pytest.mark.parametrize("words", [[], ["nonsense"], ["help", "nonsense"], ["settings", "--nonsense"],
-                                   ["settings", "x"], ["key"], ["key", "--topic", "t", "x"], ["explain"], ["explain", KEY, KEY],
-                                   ["key", "--topic", "t", "--header", "x"], ["status", "-X", "jobgate.store"]])
+                                   ["settings", "x"], ["key"], ["key", "--topic", "t", "x"], ["explain"],
+                                   ["explain", KEY, KEY], ["key", "--topic", "t", "--header", "x"],
+                                   ["status", "-X", "jobgate.store"]])
 def test_wrong_usage_ends_with_2_and_says_so_on_standard_error(cli, words, clean_environment):
     result = cli(*words)
     assert result.returncode == USAGE

@@ -248,7 +248,7 @@ step_fate(struct comparison *cmp)
                  {"snapshot", subject_snapshot},
                  {"rewind", subject_rewind},
                  {"flush", subject_flush}};
-    unsigned fate = pick(cmp, 40);
+    unsigned fate = pick(cmp, 16);
     int64_t ms = (int64_t)(1 + pick(cmp, 2)) * UNIT_MS;
     if (fate < sizeof fates / sizeof fates[0])
         note(cmp, "%s", fates[fate].name);

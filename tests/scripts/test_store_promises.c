@@ -213,20 +213,6 @@ kill_producer(struct world *world, int job)
 }
 
 static void
-finish(struct world *world, int job)
-{
-    struct message *message = &world->jobs[job];
-    if (!message->running)
-        return;
-    message->running = false;
-    world->last_end = world->step;
-    bool crash = !pick(world, 8);
-    if (!crash)
-        (void)operate(world, JG_OP_COMPLETE, job);
-    note(world, "%d: finish %d%s\n", world->step, job, crash ? ", and crash before saying so" : "");
-}
-
-static void
 consume(struct world *world, struct tally *tally, unsigned partition)
 {
     if (world->position[partition] == world->length[partition])
@@ -249,17 +235,36 @@ consume(struct world *world, struct tally *tally, unsigned partition)
     message->running = message->mode == JG_DEDUP_UNTIL_EXECUTED;
 }
 
-/* The consumer dies: what it ran goes on for nobody, and comes again. */
+/* The consumer dies: what it ran goes on for nobody, and comes again, since no offset at or above it was committed. */
 static void
 crash_consumer(struct world *world)
 {
+    for (unsigned partition = 0; partition < PARTITIONS; partition++) {
+        int most = 0;
+        while (most < world->position[partition] && !world->jobs[world->log[partition][most]].running)
+            most++;
+        world->position[partition] = (int)pick(world, (unsigned)most + 1);
+    }
     for (int job = 0; job < world->job_count; job++)
         world->jobs[job].running = false;
-    for (unsigned partition = 0; partition < PARTITIONS; partition++)
-        if (world->position[partition])
-            world->position[partition] -= (int)pick(world, (unsigned)world->position[partition] + 1);
     world->instances++;
     note(world, "%d: the consumer dies, goes on at %d and %d\n", world->step, world->position[0], world->position[1]);
+}
+
+static void
+finish(struct world *world, int job, bool crash)
+{
+    struct message *message = &world->jobs[job];
+    if (!message->running)
+        return;
+    world->last_end = world->step;
+    note(world, "%d: finish %d\n", world->step, job);
+    if (crash) {
+        crash_consumer(world);
+        return;
+    }
+    message->running = false;
+    (void)operate(world, JG_OP_COMPLETE, job);
 }
 
 static void
@@ -338,7 +343,7 @@ take_step(struct world *world, struct tally *tally, enum jg_dedup mode)
         return;
     case 5:
     case 6:
-        finish(world, job);
+        finish(world, job, !pick(world, 8));
         return;
     case 7:
     case 8:
@@ -374,7 +379,7 @@ drain(struct world *world, struct tally *tally)
     }
     for (int job = 0; job < world->job_count; job++) {
         world->step++;
-        finish(world, job);
+        finish(world, job, false);
     }
 }
 

@@ -4,7 +4,7 @@
 -- OUT   {changed, epoch}     changed: the run is a member
 -- TIME  the server's, never the caller's
 -- AGAIN the TTLs start once more
--- COST  inner commands: 8
+-- COST  inner commands: 8, 6 when the claim is another's
 --
 -- A member that is missing comes back only when the store lost data since it was admitted (epoch_in is another than the
 -- current epoch); else its run had expired, and is over. Never creates a claim; puts the state of its own back.

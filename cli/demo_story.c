@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The story: four promises, each shown step by step. A step returns false when it did not come out as promised; the
+ * story ends there. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/demo.h"
+#include "plugin/jobgate.h"
+
+#define SHORT_JID_CHARS 16
+
+static struct jg_demo_job job_a = {'A',
+                                   "EmailWorker",
+                                   "[42]",
+                                   "{\"class\":\"EmailWorker\",\"args\":[42],\"jid\":\"a\"}",
+                                   .why = "nothing equal is known",
+                                   .show_headers = true};
+static struct jg_demo_job job_b = {'B',
+                                   "EmailWorker",
+                                   "[42]",
+                                   "{\"class\":\"EmailWorker\",\"args\":[42],\"jid\":\"b\"}",
+                                   .why = "equal to A, which is queued",
+                                   .show_headers = true};
+static struct jg_demo_job job_c = {'C', "EmailWorker", "[42]",
+                                   "{ \"jid\": \"c\", \"args\": [ 42 ], \"class\": \"EmailWorker\" }",
+                                   .why = "the same, in another order and spacing"};
+static struct jg_demo_job job_d = {'D', "EmailWorker", "[42]",
+                                   "{\"class\":\"EmailWorker\",\"args\":[42],\"jid\":\"d\"}",
+                                   .why = "equal to A, which runs at this moment"};
+static struct jg_demo_job job_e = {'E', "ReportWorker", "[7]",
+                                   "{\"class\":\"ReportWorker\",\"args\":[7],\"jid\":\"e\"}",
+                                   .why = "nothing equal is known"};
+static struct jg_demo_job job_f = {'F', "ReportWorker", "[7]",
+                                   "{\"class\":\"ReportWorker\",\"args\":[7],\"jid\":\"f\"}",
+                                   .why = "equal to E, which runs at this moment"};
+static struct jg_demo_job job_g = {'G', "ReportWorker", "[7]",
+                                   "{\"class\":\"ReportWorker\",\"args\":[7],\"jid\":\"g\"}",
+                                   .why = "equal to E, which has ended"};
+static struct jg_demo_job job_h = {'H', "EmailWorker", "[42]",
+                                   "{\"class\":\"EmailWorker\",\"args\":[42],\"jid\":\"h\"}",
+                                   .why = "nothing equal is queued"};
+static struct jg_demo_job job_i = {'I', "EmailWorker", "[43]",
+                                   "{\"class\":\"EmailWorker\",\"args\":[43],\"jid\":\"i\"}",
+                                   .why = "another number than H's"};
+static struct jg_demo_job job_j = {'J', "EmailWorker", "[\"42\"]",
+                                   "{\"class\":\"EmailWorker\",\"args\":[\"42\"],\"jid\":\"j\"}",
+                                   .why = "a string is no number"};
+static struct jg_demo_job job_k = {'K', "ChargeWorker", "[1]",
+                                   "{\"class\":\"ChargeWorker\",\"args\":[1],\"jid\":\"k\"}",
+                                   .why = "nothing equal is known"};
+static struct jg_demo_job job_l = {'L', "ChargeWorker", "[1]",
+                                   "{\"class\":\"ChargeWorker\",\"args\":[1],\"jid\":\"l\"}",
+                                   .why = "equal to K, which is queued"};
+static struct jg_demo_job job_m = {'M', "ChargeWorker", "[1]",
+                                   "{\"class\":\"ChargeWorker\",\"args\":[1],\"jid\":\"m\"}",
+                                   .why = "equal to K, which runs at this moment"};
+
+/* --- steps --- */
+
+/* `3f2a91..07c4`: equal jobs begin alike. */
+static const char *
+short_jid(const char *jid, char out[SHORT_JID_CHARS])
+{
+    size_t bytes = strlen(jid);
+    snprintf(out, SHORT_JID_CHARS, "%.6s..%s", jid, bytes > 4 ? jid + bytes - 4 : "");
+    return out;
+}
+
+/* What the store holds, when it can be asked. `owner` NULL: nobody claims the key. */
+static bool
+store_holds(struct jg_demo *demo, const struct jg_demo_job *job, enum jg_claim_state state,
+            const struct jg_demo_job *owner)
+{
+    struct jg_claim_report report;
+    char jid[SHORT_JID_CHARS];
+    if (!demo->store)
+        return true;
+    if (jg_store_claim_report(demo->store, job->class_name, jg_demo_header(job, JOBGATE_HEADER_KEY), &report) != JG_OK)
+        return jg_demo_refute(demo, "the store does not answer");
+    if (report.state != state || (owner && strcmp(report.owner, jg_demo_header(owner, JOBGATE_HEADER_JID)) != 0))
+        return jg_demo_refute(demo, "the claim of %c's key is %s, of job %s", job->name,
+                              jg_claim_state_name(report.state), short_jid(report.owner, jid));
+    if (owner)
+        jg_demo_row(demo, JG_DEMO_PLAIN, "store", "as `jobgate explain` reports it",
+                    "claim of %c: %s, %lld duplicate%s", owner->name, jg_claim_state_name(state),
+                    (long long)report.duplicates, report.duplicates == 1 ? "" : "s");
+    else
+        jg_demo_row(demo, JG_DEMO_PLAIN, "store", "as `jobgate explain` reports it", "no claim of %s %s",
+                    job->class_name, job->args);
+    return true;
+}
+
+static bool
+produce(struct jg_demo *demo, struct jg_demo_job *job)
+{
+    jg_demo_row(demo, JG_DEMO_PLAIN, "producer", job->why, "produce %c: %s %s", job->name, job->class_name, job->args);
+    return jg_demo_produce(demo, job);
+}
+
+static bool
+delivered(struct jg_demo *demo, struct jg_demo_job *job)
+{
+    if (!produce(demo, job))
+        return false;
+    if (job->err)
+        return jg_demo_refute(demo, "%c is not delivered: %s", job->name, rd_kafka_err2str(job->err));
+    jg_demo_row(demo, JG_DEMO_PLAIN, "broker", job->show_headers ? "its delivery report shows these headers:" : NULL,
+                "%c is at offset %lld", job->name, (long long)job->offset);
+    if (job->show_headers)
+        jg_demo_print_headers(job);
+    return true;
+}
+
+/* Produced, and it stands for its key. */
+static bool
+accepted(struct jg_demo *demo, struct jg_demo_job *job)
+{
+    char jid[SHORT_JID_CHARS];
+    if (!delivered(demo, job))
+        return false;
+    const char *whole_jid = jg_demo_header(job, JOBGATE_HEADER_JID);
+    if (!whole_jid[0] || jg_demo_header(job, JOBGATE_HEADER_DUPLICATE_OF)[0] ||
+        jg_demo_header(job, JOBGATE_HEADER_CANDIDATE_OF)[0] || jg_demo_header(job, JOBGATE_HEADER_UNCLAIMED)[0])
+        return jg_demo_refute(demo, "%c is not accepted as the only job of its key", job->name);
+    demo->claims++;
+    if (!jg_demo_await_confirmed(demo))
+        return false;
+    jg_demo_row(demo, JG_DEMO_GOOD, "producer", "accepted; its claim keeps equal jobs out",
+                "%c claims its key (jid %s)", job->name, short_jid(whole_jid, jid));
+    return true;
+}
+
+/* Produced, and marked as a duplicate of `original`. */
+static bool
+dropped(struct jg_demo *demo, struct jg_demo_job *job, const struct jg_demo_job *original)
+{
+    if (!delivered(demo, job))
+        return false;
+    if (strcmp(jg_demo_header(job, JOBGATE_HEADER_KEY), jg_demo_header(original, JOBGATE_HEADER_KEY)) != 0 ||
+        strcmp(jg_demo_header(job, JOBGATE_HEADER_DUPLICATE_OF), jg_demo_header(original, JOBGATE_HEADER_JID)) != 0)
+        return jg_demo_refute(demo, "%c is not marked as a duplicate of %c", job->name, original->name);
+    jg_demo_row(demo, JG_DEMO_DROPPED, "producer", "marked, and sent as a record only: it will not run",
+                "%c is dropped as a duplicate of %c", job->name, original->name);
+    return true;
+}
+
+/* Its produce call fails. */
+static bool
+rejected(struct jg_demo *demo, struct jg_demo_job *job, const struct jg_demo_job *original)
+{
+    if (!produce(demo, job))
+        return false;
+    if (job->err != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || job->reported)
+        return jg_demo_refute(demo, "the produce call of %c says: %s", job->name, rd_kafka_err2str(job->err));
+    jg_demo_row(demo, JG_DEMO_DROPPED, "producer", "dropped as a duplicate: nothing is sent", "produce %c fails: %s",
+                job->name, rd_kafka_err2name(job->err));
+    return store_holds(demo, original, JG_CLAIM_QUEUED, original);
+}
+
+static bool
+starts(struct jg_demo *demo, const struct jg_demo_job *job, const char *why)
+{
+    if (!jg_demo_consume(demo, job))
+        return false;
+    jg_demo_row(demo, JG_DEMO_GOOD, "consumer", why, "%c starts", job->name);
+    return true;
+}
+
+static bool
+skipped(struct jg_demo *demo, const struct jg_demo_job *job)
+{
+    if (!jg_demo_consume_skip(demo, job))
+        return false;
+    jg_demo_row(demo, JG_DEMO_DROPPED, "consumer", "poll: _PARTITION_EOF, which programs ignore", "%c is skipped",
+                job->name);
+    return true;
+}
+
+/* `last` is at its end too. */
+static bool
+finished(struct jg_demo *demo, const struct jg_demo_job *last, const char *why)
+{
+    if (!jg_demo_await_committed(demo, last))
+        return false;
+    jg_demo_row(demo, JG_DEMO_PLAIN, "broker", why, "offset %lld is committed", (long long)demo->committed);
+    return true;
+}
+
+/* --- scenes --- */
+
+/* Only now, so that what was produced before was queued, and nothing else. */
+static bool
+consumer_comes(struct jg_demo *demo)
+{
+    jg_demo_row(demo, JG_DEMO_PLAIN, "consumer", "nothing ran until now; joining a group takes seconds", "subscribes");
+    return jg_demo_start_consumer(demo);
+}
+
+static bool
+until_executing(struct jg_demo *demo)
+{
+    return accepted(demo, &job_a) && dropped(demo, &job_b, &job_a) && dropped(demo, &job_c, &job_a) &&
+           store_holds(demo, &job_a, JG_CLAIM_QUEUED, &job_a) && consumer_comes(demo) &&
+           starts(demo, &job_a, "as a job starts, its claim is released") &&
+           store_holds(demo, &job_a, JG_CLAIM_NONE, NULL) && accepted(demo, &job_d) && skipped(demo, &job_b) &&
+           skipped(demo, &job_c) && starts(demo, &job_d, "accepted again, so it runs, after A") &&
+           finished(demo, &job_d, "A and D are done, each ran once");
+}
+
+static bool
+until_executed(struct jg_demo *demo)
+{
+    return accepted(demo, &job_e) && starts(demo, &job_e, "its claim stays until it has ended") &&
+           store_holds(demo, &job_e, JG_CLAIM_RUNNING, &job_e) && dropped(demo, &job_f, &job_e) &&
+           skipped(demo, &job_f) && finished(demo, &job_e, "E is done, its claim is released") &&
+           store_holds(demo, &job_e, JG_CLAIM_NONE, NULL) && accepted(demo, &job_g) &&
+           starts(demo, &job_g, "accepted again") && finished(demo, &job_g, "G is done");
+}
+
+static bool
+other_arguments(struct jg_demo *demo)
+{
+    return accepted(demo, &job_h) && accepted(demo, &job_i) && accepted(demo, &job_j) &&
+           starts(demo, &job_h, "no duplicate of anything") && starts(demo, &job_i, "nor is this") &&
+           starts(demo, &job_j, "nor this") && finished(demo, &job_j, "H, I and J are done");
+}
+
+static bool
+reject(struct jg_demo *demo)
+{
+    return accepted(demo, &job_k) && rejected(demo, &job_l, &job_k) && starts(demo, &job_k, "its claim is released") &&
+           accepted(demo, &job_m) && starts(demo, &job_m, "L never came") && finished(demo, &job_m, "K and M are done");
+}
+
+static const struct {
+    const char *title;
+    const char *promise;
+    bool (*show)(struct jg_demo *demo);
+} scenes[] = {
+    {"1. until_executing: from being produced until it starts, a job keeps equal ones out",
+     "B and C, equal to a queued job, never ran; D, produced after that job had started, did", until_executing},
+    {"2. until_executed: until it has ended, a job keeps equal ones out",
+     "F, equal to a running job, never ran; G, produced after that job had ended, did", until_executed},
+    {"3. Other arguments make another job", "H, I and J, of different arguments, all ran", other_arguments},
+    {"4. dedup.action=reject: the producing program is told", "L's produce call failed; M, produced later, ran",
+     reject},
+};
+
+bool
+jg_demo_tell(struct jg_demo *demo)
+{
+    const size_t count = sizeof scenes / sizeof *scenes;
+    size_t kept = 0;
+    while (kept < count) {
+        jg_demo_title(demo, scenes[kept].title);
+        if (!scenes[kept].show(demo))
+            break;
+        kept++;
+    }
+    jg_demo_title(demo, kept == count ? "All as promised" : "NOT as promised");
+    for (size_t i = 0; i < count; i++)
+        printf("  %-9s %s\n", i < kept ? "shown" : i == kept ? "REFUTED" : "not shown", scenes[i].promise);
+    return kept == count;
+}

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""scripts/bench: rates of plain librdkafka, of the plugin, and of Redis alone, side by side in one run."""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+from bench import report
+from bench.plan import Plan, SERIES
+from bench.programs import BenchError, Bench
+from support.kafka import JARS, KafkaCluster
+from support.processes import ServerError
+from support.redis import RedisServer
+
+# Jobs of each series in the first, discarded, round. From its rates follow the numbers for the others.
+FIRST = {"plain": 50000, "redis": 5000, "governed": 4000}
+LEAST, MOST = 1000, 400000
+
+HELP = """
+Starts one Kafka broker and one Redis on loopback, measures, and stops them. Every series runs once a round (the
+ungoverned ones twice), next to what it is compared with; min, median and max are over the rounds of this run, and a
+ratio is one of medians of this run. docs/bench.md tells how to read it. It measures, and judges nothing: whatever the
+rates, it ends with 0.
+"""
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.split("\n")[0], epilog=HELP)
+    parser.add_argument("--quick", action="store_true", help="3 short rounds, less than a minute; for a first look only")
+    parser.add_argument("--rounds", type=int, metavar="N", help="so many rounds (default 7)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured there")
+    parser.add_argument("--no-build", action="store_true", help="(of the script) measure what is built, as it is")
+    options = parser.parse_args()
+    if options.rounds is not None and options.rounds < 1:
+        parser.error("--rounds: at least 1")
+    return options
+
+
+def say(text):
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def first_sizes():
+    kinds = {"produce.plain": "plain", "consume.plain": "plain"}
+    return {name: FIRST[kinds.get(name, "redis" if name.startswith("redis.") else "governed")] for name in SERIES}
+
+
+def sizes_for(samples, seconds):
+    """So many jobs that a run of each series takes about so long."""
+    return {name: max(LEAST, min(MOST, round(found[0]["rate"] * seconds / 1000) * 1000))
+            for name, found in samples.items()}
+
+
+def machine():
+    model = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
+    return {"cpus": os.cpu_count(), "model": model[0] if model else platform.processor(), "kernel": platform.release(),
+            "load": os.getloadavg()}
+
+
+def versions(bench):
+    jar = next(JARS.glob("kafka-server-[0-9]*.jar"), None) or next(JARS.glob("kafka_*.jar"), None)
+    with bench.redis.client() as client:
+        redis = client.info("server")["redis_version"]
+    return {"librdkafka": bench.librdkafka, "redis": redis, "kafka": jar.stem.split("-")[-1] if jar else None}
+
+
+def measure(options, bench):
+    seconds, rounds = (0.25, 3) if options.quick else (0.8, 7)
+    rounds = options.rounds or rounds
+    say("warming up")
+    trial = Plan(bench, first_sizes())
+    trial.fill()
+    trial.round(0)
+    trial.end()
+    plan = Plan(bench, sizes_for(trial.samples, seconds))
+    plan.fill()
+    for number in range(1, rounds + 1):
+        say(f"round {number} of {rounds}")
+        plan.round(number)
+    return rounds, plan
+
+
+def main():
+    options = arguments()
+    began = time.monotonic()
+    before = machine()
+    say("starting Kafka and Redis")
+    try:
+        with KafkaCluster() as kafka, RedisServer() as redis:
+            bench = Bench(kafka, redis)
+            rounds, plan = measure(options, bench)
+            found = {"rounds": rounds, "quick": options.quick, "machine": before, "versions": versions(bench),
+                     "jobs_per_run": plan.sizes, **report.results(plan.samples)}
+    except (BenchError, ServerError) as error:
+        sys.exit(f"bench: {error}")
+    found["load_after"] = os.getloadavg()
+    found["took_s"] = time.monotonic() - began
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
+    print(f"{before['cpus']} CPUs, {before['model']}; librdkafka {found['versions']['librdkafka']}, "
+          f"Redis {found['versions']['redis']}, Kafka {found['versions']['kafka']}; load {before['load'][0]:.1f} before, "
+          f"{found['load_after'][0]:.1f} after; {rounds} rounds, {found['took_s']:.0f} s\n")
+    print(report.text(found))
+
+
+if __name__ == "__main__":
+    main()

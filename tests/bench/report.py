@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From samples to figures, and from figures to text."""
+
+from statistics import median
+
+from bench.plan import CALL_AIMS, COMPARISONS, SERIES
+
+# What a client sends by itself; the rest is what the scripts call inside.
+OUTER = {"evalsha", "eval", "script|load", "info", "config|resetstat", "config|get", "auth", "select", "hello", "ping",
+         "client|setinfo", "client|setname", "sadd", "flushall", "script|flush"}
+
+
+def spread(values):
+    return {"min": min(values), "median": median(values), "max": max(values)}
+
+
+def series(samples):
+    return {
+        name: {"what": SERIES[name], "unit": "jobs/s", **spread([sample["rate"] for sample in found]), "samples": found}
+        for name, found in samples.items()
+    }
+
+
+def comparison(samples, wanted):
+    """The ratio of the medians; and of each round's neighbours, which tells how far to trust it."""
+    of, to = ([sample["rate"] for sample in samples[name]] for name in (wanted.of, wanted.to))
+    ratio = median(of) / median(to)
+    return {
+        "of": wanted.of,
+        "to": wanted.to,
+        "why": wanted.why,
+        "ratio": ratio,
+        "of_neighbours": spread([a / b for a, b in zip(of, to)]),
+        "aim": wanted.aim,
+        "reached": None if wanted.aim is None else ratio >= wanted.aim,
+    }
+
+
+def calls(samples, dedup):
+    """Per job, over all rounds: claim and confirm from the producer's run, admit and complete from the consumer's."""
+    found = samples[f"produce.{dedup}.1"] + samples[f"consume.{dedup}"]
+    jobs = sum(sample["governed"] for sample in samples[f"produce.{dedup}.1"])
+    totals = {}
+    for sample in found:
+        for name, count in sample["commands"].items():
+            totals[name] = totals.get(name, 0) + count
+    inner = {name: count / jobs for name, count in sorted(totals.items()) if name not in OUTER}
+    return {
+        "script_calls_per_job": totals.get("evalsha", 0) / jobs,
+        "aim": CALL_AIMS[dedup],
+        "inner_commands_per_job": sum(inner.values()),
+        "inner_commands": inner,
+    }
+
+
+def results(samples):
+    return {
+        "series": series(samples),
+        "comparisons": [comparison(samples, wanted) for wanted in COMPARISONS],
+        "calls": {dedup: calls(samples, dedup) for dedup in CALL_AIMS},
+    }
+
+
+def _table(head, rows):
+    """Left-aligned first column, right-aligned others; the last one is text."""
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    lines = []
+    for row in [head, *rows]:
+        cells = [row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:-1])] + [row[-1]]
+        lines.append("  " + "  ".join(cells).rstrip())
+    return lines
+
+
+def _rates(found):
+    rows = []
+    for name, entry in found.items():
+        cpu = [sample["cpu_us_per_job"] for sample in entry["samples"] if "cpu_us_per_job" in sample]
+        rows.append([name, *(f"{entry[key]:,.0f}" for key in ("min", "median", "max")),
+                     f"{median(cpu):.2f}" if cpu else "", entry["what"]])
+    return _table(["jobs per second", "min", "median", "max", "CPU us/job", ""], rows)
+
+
+def _ratios(found):
+    rows = []
+    for entry in found:
+        near = entry["of_neighbours"]
+        aim = "" if entry["aim"] is None else f"{entry['aim']:.2f}"
+        reached = {None: "", True: "reached", False: "not reached"}[entry["reached"]]
+        rows.append([f"{entry['of']} / {entry['to']}", f"{entry['ratio']:.3f}", aim, reached,
+                     f"{near['min']:.2f} {near['median']:.2f} {near['max']:.2f}", entry["why"]])
+    return _table(["ratio of medians", "ratio", "aim", "", "neighbours: min med max", ""], rows)
+
+
+def _calls(found):
+    rows = [[f"dedup={dedup}", f"{entry['script_calls_per_job']:.3f}", str(entry["aim"]),
+             f"{entry['inner_commands_per_job']:.2f}",
+             " ".join(f"{name} {count:.2f}" for name, count in entry["inner_commands"].items() if count >= 0.005)]
+            for dedup, entry in found.items()]
+    return _table(["Redis, per job", "script calls", "aim", "inner commands", "of these"], rows)
+
+
+def text(found):
+    """The tables."""
+    return "\n".join([*_rates(found["series"]), "", *_ratios(found["comparisons"]), "", *_calls(found["calls"])])

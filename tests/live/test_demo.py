@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`jobgate demo` tells one story, and ends with 0 only when it came out so."""
+
+import os
+import pty
+import re
+import shutil
+import subprocess
+import threading
+import time
+
+import pytest
+
+from support.processes import wait_until
+
+ROW = re.compile(r" *(?P<time>\d+\.\d{3})  (?P<who>[a-z]+) +(?P<what>\S.*?)(?:  .*)?$")
+HEADER = re.compile(r" {19}(?P<name>jobgate-[a-z-]+) +(?P<value>\S+)$")
+
+# The events that issue forth from the story, in order; what stands between them may differ.
+STORY = [
+    ("producer", "produce A: EmailWorker [42]"),
+    ("broker", "A is at offset 0"),
+    ("producer", "A claims its key"),
+    ("producer", "produce B: EmailWorker [42]"),
+    ("producer", "B is dropped as a duplicate of A"),
+    ("producer", "C is dropped as a duplicate of A"),
+    ("consumer", "A starts"),
+    ("producer", "produce D: EmailWorker [42]"),
+    ("producer", "D claims its key"),
+    ("consumer", "A ends"),
+    ("consumer", "B is skipped"),
+    ("consumer", "C is skipped"),
+    ("consumer", "D starts"),
+    ("consumer", "E starts"),
+    ("producer", "F is dropped as a duplicate of E"),
+    ("consumer", "E ends"),
+    ("consumer", "F is skipped"),
+    ("producer", "G claims its key"),
+    ("consumer", "G starts"),
+    ("producer", "I claims its key"),
+    ("consumer", "H starts"),
+    ("consumer", "I starts"),
+    ("consumer", "J starts"),
+    ("producer", "produce L fails: _UNKNOWN_PARTITION"),
+    ("consumer", "K starts"),
+    ("producer", "M claims its key"),
+    ("consumer", "M starts"),
+]
+
+
+def rows(text):
+    found = (ROW.match(line) for line in text.splitlines())
+    return [(float(row["time"]), row["who"], row["what"]) for row in found if row]
+
+
+def assert_told(result):
+    assert result.returncode == 0, result.stdout + result.stderr
+    told = iter(rows(result.stdout))
+    for who, what in STORY:
+        assert any(row[1] == who and row[2].startswith(what) for row in told), f"{who}: {what}\n{result.stdout}"
+    times = [row[0] for row in rows(result.stdout)]
+    assert times == sorted(times)
+    assert "All as promised" in result.stdout
+    assert result.stdout.count("\n  shown  ") == 4
+    assert "not shown" not in result.stdout
+    assert "\033" not in result.stdout
+
+
+def headers(text):
+    """Those of A and of B."""
+    found = [match.groups() for match in map(HEADER.match, text.splitlines()) if match]
+    second = max(i for i, (name, _) in enumerate(found) if name == "jobgate-v")
+    return dict(found[:second]), dict(found[second:])
+
+
+@pytest.fixture
+def real(kafka, redis):
+    return ["--bootstrap-servers", kafka.bootstrap, "--redis", redis.url()]
+
+
+def test_the_demo_shows_in_under_a_minute_and_without_a_server_what_it_promises(cli, slow):
+    began = time.monotonic()
+    result = cli("demo", timeout_s=60 * slow)
+    assert time.monotonic() - began < 60 * slow
+    assert_told(result)
+    original, duplicate = headers(result.stdout)
+    assert duplicate["jobgate-duplicate-of"] == original["jobgate-jid"]
+    assert duplicate["jobgate-key"] == original["jobgate-key"]
+    assert "jobgate-duplicate-of" not in original
+
+
+def test_the_demo_shows_the_same_on_a_real_kafka_and_redis(cli, real, slow):
+    result = cli("demo", *real, timeout_s=60 * slow)
+    assert_told(result)
+    store = [what for _, who, what in rows(result.stdout) if who == "store"]
+    assert store == ["claim of A: queued, 2 duplicates", "no claim of EmailWorker [42]",
+                     "claim of E: running, 0 duplicates", "no claim of ReportWorker [7]",
+                     "claim of K: queued, 1 duplicate"]
+    assert re.search(r"EmailWorker +0 claims, claimed 5, duplicates 2,", result.stdout)
+
+
+def test_the_demo_deletes_its_topic_and_can_be_shown_again(cli, real, kafka, slow):
+    for _ in range(2):
+        assert_told(cli("demo", *real, timeout_s=60 * slow))
+    wait_until(lambda: not [name for name in kafka.admin().list_topics(timeout=10).topics if "demo" in name], 20,
+               "the demo's topics are deleted")
+
+
+def test_the_demo_rests_on_its_own_settings(cli, slow):
+    env = {**os.environ, "JOBGATE_DISABLE": "all", "JOBGATE_DEFAULT_DEDUP": "none", "JOBGATE_CONFIG": "/nowhere",
+           "JOBGATE_NAMESPACE": "other"}
+    assert_told(cli("demo", env=env, timeout_s=60 * slow))
+
+
+def test_an_installed_demo_finds_the_installed_plugin(build_dir, cli, tmp_path, slow):
+    assert cli  # runs in sanitizer builds too
+    command = shutil.copy(build_dir / "jobgate", tmp_path)
+    shutil.copy(build_dir / "jobgate.so", tmp_path / "lib.so")
+    (tmp_path / "lib").mkdir()
+    os.rename(tmp_path / "lib.so", tmp_path / "lib" / "jobgate.so")
+    result = subprocess.run([command, "demo"], env={**os.environ, "LD_LIBRARY_PATH": str(tmp_path / "lib")},
+                            capture_output=True, text=True, timeout=60 * slow)
+    assert_told(result)
+    assert re.search(r"plugin\.library\.paths +jobgate$", result.stdout, re.MULTILINE)
+
+
+def test_the_demo_fails_when_the_plugin_cannot_be_loaded(build_dir, cli, tmp_path):
+    assert cli
+    command = shutil.copy(build_dir / "jobgate", tmp_path)
+    (tmp_path / "jobgate.so").touch()
+    result = subprocess.run([command, "demo"], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1
+    assert f"{tmp_path}/jobgate.so" in result.stderr
+    assert "shown" not in result.stdout
+
+
+def test_the_demo_fails_when_its_store_goes_away(cli, kafka, own_redis, slow):
+    def kill_once_a_job_is_claimed():
+        client = own_redis.client()
+        wait_until(lambda: list(client.scan_iter("jg1:*:claim:*", count=1000)), 30, "a claim", interval_s=0.002)
+        own_redis.kill()
+
+    killer = threading.Thread(target=kill_once_a_job_is_claimed)
+    killer.start()
+    result = cli("demo", "--bootstrap-servers", kafka.bootstrap, "--redis", own_redis.url(), timeout_s=120 * slow)
+    killer.join()
+    assert result.returncode == 1, result.stdout
+    assert "NOT AS PROMISED" in result.stdout
+    assert "REFUTED" in result.stdout
+
+
+def test_the_demo_says_so_when_redis_or_kafka_is_not_there(cli, kafka, redis):
+    result = cli("demo", "--bootstrap-servers", kafka.bootstrap, "--redis", "redis://127.0.0.1:1")
+    assert result.returncode == 3
+    assert "redis://127.0.0.1:1" in result.stderr
+    result = cli("demo", "--bootstrap-servers", "127.0.0.1:1", "--redis", redis.url())
+    assert result.returncode == 1
+    assert "127.0.0.1:1" in result.stderr
+
+
+def test_the_demo_shows_no_password(cli, kafka, make_redis, slow):
+    server = make_redis(password="sesame")
+    result = cli("demo", "--bootstrap-servers", kafka.bootstrap, "--redis", server.url(), timeout_s=60 * slow)
+    assert_told(result)
+    assert "sesame" in server.url()
+    assert "sesame" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("words", [("--redis", "redis://localhost"), ("--bootstrap-servers", "localhost"), ("now",),
+                                   ("--colour",)], ids=" ".join)
+def test_a_wrong_command_line_starts_nothing(cli, words):
+    result = cli("demo", *words)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "jobgate demo" in result.stderr
+
+
+def on_terminal(command, env, timeout_s):
+    """What a program writes to a terminal."""
+    own, its = pty.openpty()
+    with subprocess.Popen(command, stdin=its, stdout=its, stderr=subprocess.DEVNULL, env=env) as process:
+        os.close(its)
+        timer = threading.Timer(timeout_s, process.kill)
+        timer.start()
+        chunks = []
+        try:
+            while chunk := os.read(own, 65536):
+                chunks.append(chunk)
+        except OSError:
+            pass  # how the end of a terminal shows
+        timer.cancel()
+    os.close(own)
+    return b"".join(chunks).decode()
+
+
+def test_the_demo_is_coloured_on_a_terminal_unless_asked_not_to(build_dir, cli, slow):
+    assert cli
+    env = {**os.environ, "TERM": "xterm"}
+    env.pop("NO_COLOR", None)
+    command = [build_dir / "jobgate", "demo"]
+    assert "\033[32mA starts" in on_terminal(command, env, 60 * slow)
+    plain = on_terminal(command, {**env, "NO_COLOR": "1"}, 60 * slow)
+    assert "A starts" in plain
+    assert "\033" not in plain
+
+
+def test_the_script_tells_how_it_is_used(root):
+    told = subprocess.run([root / "scripts" / "demo", "--help"], capture_output=True, text=True, timeout=60)
+    assert told.returncode == 0
+    for option in ("--kafka", "--bootstrap-servers", "--redis"):
+        assert option in told.stdout
+    for words in (["--kafka", "--redis", "redis://localhost"], ["--redis"], ["now"]):
+        refused = subprocess.run([root / "scripts" / "demo", *words], capture_output=True, text=True, timeout=60)
+        assert (refused.returncode, refused.stderr) == (2, told.stdout)

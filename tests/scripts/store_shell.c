@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A store, driven line by line from standard input: the tests of connections hold its server in their hands.
+ *
+ * open URL TIMEOUT_MS      -> ok | error TEXT (once, first)
+ * claim KEY JOB [COUNT]    -> original | duplicate | candidate | estore, and the milliseconds that it took
+ *                             COUNT: so many in one call, for the keys KEY, KEY+1 ...
+ * admit KEY JOB            -> run | skip | estore, likewise; executed KEY JOB: the same, until_executed
+ * confirm, keep, release, renew, complete KEY JOB
+ *                          -> changed | unchanged | estore, likewise
+ * wait MS                  -> yes | no, likewise
+ * up                       -> yes | no
+ * tend                     -> ok, likewise
+ * report, duplicates       -> ok | estore, likewise
+ * fork KEY JOB             -> claim in a child: what it says
+ * scripts                  -> the loader's table, one line a script
+ * Logs go to standard error, as in a host that sets no log callback. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "connectors/redis/script.h"
+#include "store_support.h"
+
+#define MOST_OPS 2000
+
+static const struct jg_log log_all = {.level = JG_LOG_DEBUG, .name = "shell"};
+static struct jg_store *store;
+
+static void
+answer(const char *word, int64_t began_ms)
+{
+    printf("%s %" PRId64 "\n", word, jg_clock_ms() - began_ms);
+    fflush(stdout);
+}
+
+static void
+do_open(const char *url, int64_t timeout_ms)
+{
+    struct jg_error error = {.text = ""};
+    struct jg_store_options options = {.url = url, .name_space = "shell", .timeout_ms = timeout_ms, .log = &log_all};
+    if (jg_store_open(&options, &store, &error))
+        printf("error %s\n", error.text);
+    else
+        printf("ok\n");
+    fflush(stdout);
+}
+
+static const char *
+word_of(const struct jg_op *op)
+{
+    static const char *const claimed[] = {
+        [JG_ORIGINAL] = "original", [JG_DUPLICATE] = "duplicate", [JG_CANDIDATE] = "candidate"};
+    if (op->err)
+        return op->err == JG_ESTORE ? "estore" : "einval";
+    if (op->kind == JG_OP_ADMIT)
+        return op->verdict == JG_RUN ? "run" : "skip";
+    if (op->kind != JG_OP_CLAIM)
+        return op->changed ? "changed" : "unchanged";
+    return claimed[op->claimed];
+}
+
+static const char *
+carry_out(enum jg_op_kind kind, enum jg_dedup mode, unsigned key, unsigned number, size_t count)
+{
+    static struct jg_op ops[MOST_OPS];
+    static char keys[MOST_OPS][JG_KEY_CHARS + 1], jids[MOST_OPS][JG_JID_CHARS + 1];
+    static int64_t epoch; /* of the last admission */
+    must(count > 0 && count <= MOST_OPS);
+    for (size_t i = 0; i < count; i++) {
+        strcpy(keys[i], key_of(key + (unsigned)i));
+        strcpy(jids[i], jid_of(key + (unsigned)i, number));
+        ops[i] = (struct jg_op){.kind = kind,
+                                .class_name = "Class",
+                                .key = keys[i],
+                                .jid = jids[i],
+                                .member = "member",
+                                .dedup = mode,
+                                .dedup_ttl_ms = 60000,
+                                .dedup_provisional_ms = 60000,
+                                .run_ttl_ms = 60000,
+                                .epoch_in = epoch};
+    }
+    enum jg_err err = jg_store_exec(store, ops, count);
+    if (!err && kind == JG_OP_ADMIT)
+        epoch = ops[count - 1].epoch;
+    for (size_t i = 0; i < count; i++)
+        if (ops[i].err)
+            return word_of(&ops[i]);
+    must(!err);
+    return word_of(&ops[count - 1]);
+}
+
+static void
+do_fork(unsigned key, unsigned number)
+{
+    int64_t began_ms = jg_clock_ms();
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        answer(carry_out(JG_OP_CLAIM, JG_DEDUP_UNTIL_EXECUTING, key, number, 1), began_ms);
+        jg_store_close(store);
+        _exit(0);
+    }
+    int status = 0;
+    must(child > 0 && waitpid(child, &status, 0) == child);
+    if (status)
+        answer("died", began_ms);
+}
+
+static void
+count_one(void *opaque, const struct jg_duplicate_report *duplicate)
+{
+    (void)duplicate;
+    (*(unsigned *)opaque)++;
+}
+
+/* The names in `names`, numbered from 1, up to the first that is none. */
+static void
+print_numbered(const char *const *names, const int *ids, size_t most)
+{
+    for (size_t i = 0; i < most && ids[i]; i++)
+        printf("%s%zu %s", i ? " " : "", i + 1, names[ids[i]]);
+}
+
+static void
+print_scripts(void)
+{
+    for (size_t kind = 0; kind < JG_OP_KINDS; kind++) {
+        const struct jg_script *script = &jg_scripts[kind];
+        int ids[JG_SCRIPT_MAX_KEYS + JG_SCRIPT_MAX_ARGS];
+        printf("%s: ", script->name);
+        for (size_t i = 0; i < JG_SCRIPT_MAX_KEYS; i++)
+            ids[i] = (int)script->keys[i];
+        print_numbered(jg_script_key_names, ids, JG_SCRIPT_MAX_KEYS);
+        printf(" | ");
+        for (size_t i = 0; i < JG_SCRIPT_MAX_ARGS; i++)
+            ids[i] = (int)script->args[i];
+        print_numbered(jg_script_arg_names, ids, JG_SCRIPT_MAX_ARGS);
+        printf("\n");
+    }
+}
+
+/* True: the line named an operation. */
+static bool
+do_operation(const char *line)
+{
+    static const struct {
+        const char *word;
+        enum jg_op_kind kind;
+        enum jg_dedup mode;
+    } words[] = {
+        {"claim", JG_OP_CLAIM, JG_DEDUP_UNTIL_EXECUTING}, {"confirm", JG_OP_CONFIRM, JG_DEDUP_UNTIL_EXECUTING},
+        {"keep", JG_OP_KEEP, JG_DEDUP_UNTIL_EXECUTING},   {"release", JG_OP_RELEASE, JG_DEDUP_UNTIL_EXECUTING},
+        {"admit", JG_OP_ADMIT, JG_DEDUP_UNTIL_EXECUTING}, {"executed", JG_OP_ADMIT, JG_DEDUP_UNTIL_EXECUTED},
+        {"renew", JG_OP_RENEW, JG_DEDUP_UNTIL_EXECUTED},  {"complete", JG_OP_COMPLETE, JG_DEDUP_UNTIL_EXECUTED},
+    };
+    char word[32];
+    unsigned key = 0, number = 0, count = 1;
+    int64_t began_ms = jg_clock_ms();
+    if (sscanf(line, "%31s %u %u %u", word, &key, &number, &count) < 3)
+        return false;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcmp(word, words[i].word) == 0) {
+            answer(carry_out(words[i].kind, words[i].mode, key, number, count), began_ms);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+do_line(const char *line)
+{
+    static char url[1024];
+    unsigned key = 0, number = 0, count = 0;
+    long long ms = 0;
+    int64_t began_ms = jg_clock_ms();
+    struct jg_class_report report;
+    if (sscanf(line, "open %1023s %lld", url, &ms) == 2) {
+        do_open(url, ms);
+    } else if (sscanf(line, "fork %u %u", &key, &number) == 2) {
+        do_fork(key, number);
+    } else if (sscanf(line, "wait %lld", &ms) == 1) {
+        answer(jg_store_wait(store, ms) ? "yes" : "no", began_ms);
+    } else if (strcmp(line, "up\n") == 0) {
+        answer(jg_store_is_up(store) ? "yes" : "no", began_ms);
+    } else if (strcmp(line, "report\n") == 0) {
+        answer(jg_store_class_report(store, "Class", &report) ? "estore" : "ok", began_ms);
+    } else if (strcmp(line, "duplicates\n") == 0) {
+        answer(jg_store_duplicates(store, "Class", count_one, &count) ? "estore" : "ok", began_ms);
+    } else if (strcmp(line, "tend\n") == 0) {
+        jg_store_tend(store);
+        answer("ok", began_ms);
+    } else if (strcmp(line, "scripts\n") == 0) {
+        print_scripts();
+    } else {
+        must(do_operation(line));
+    }
+}
+
+int
+main(void)
+{
+    char line[2048];
+    while (fgets(line, sizeof line, stdin))
+        do_line(line);
+    jg_store_close(store);
+    return 0;
+}

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The store: one suite for Redis and memory, random sequences that compare the two, and many threads on one."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+SEEDS = range(1, 5)
+
+
+def run(command, redis, timeout_s=200):
+    result = subprocess.run(command, env={**os.environ, "JOBGATE_TEST_REDIS": redis.url()}, capture_output=True,
+                            text=True, timeout=timeout_s)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def test_both_stores_keep_every_promise_of_the_suite(program, redis):
+    run([program("store_suite")], redis)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_operations_get_the_same_answers_from_both_stores(program, redis, seed):
+    run([program("store_compare"), "3000", str(seed)], redis)
+
+
+def test_threads_share_a_redis_and_forks_leave_it_alone(program, redis):
+    run([program("store_threads"), redis.url(), "3"], redis)
+
+
+def test_threads_share_a_redis_on_a_unix_socket(program, redis):
+    run([program("store_threads"), redis.unix_url(), "1"], redis)
+
+
+def test_threads_share_a_memory_store(program, redis):
+    run([program("store_threads"), "memory:", "1"], redis)
+
+
+def commands(redis):
+    """Calls a command, from INFO commandstats: those of scripts are listed like those of clients."""
+    with redis.client() as client:
+        return {name.removeprefix("cmdstat_"): stats["calls"] for name, stats in client.info("commandstats").items()}
+
+
+# What each operation costs, in the state that it usually meets: commands inside the script.
+COSTS = [
+    ("claim 1 1", 6),  # an original
+    ("claim 1 2", 7),  # a candidate
+    ("claim 1 2", 2),  # told again
+    ("confirm 1 1", 5),
+    ("confirm 1 2", 3),  # the newest candidate
+    ("claim 1 3", 7),  # a duplicate
+    ("keep 1 1", 2),  # not provisional
+    ("admit 1 1", 5),  # until_executing, with candidates
+    ("claim 2 1", 6),
+    ("release 2 1", 4),
+    ("claim 3 1", 6),
+    ("claim 3 2", 7),
+    ("release 3 1", 7),  # passed on
+    ("admit 3 2", 5),
+    ("claim 5 1", 6),
+    ("executed 5 1", 8),
+    ("renew 5 1", 8),
+    ("complete 5 1", 7),
+]
+
+
+def test_a_script_costs_what_its_header_says(program, redis, capsys):
+    with subprocess.Popen([program("store_shell")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as shell:
+
+        def say(line):
+            shell.stdin.write(line + "\n")
+            shell.stdin.flush()
+            return shell.stdout.readline()
+
+        assert say(f"open {redis.url()} 5000") == "ok\n"
+        say("claim 999 1")  # the first on the connection names the class and starts the epoch
+        table = []
+        for line, cost in COSTS:
+            before = commands(redis)
+            answer = say(line).split()[0]
+            after = commands(redis)
+            inner = {name: calls - before.get(name, 0) for name, calls in after.items()
+                     if calls > before.get(name, 0) and name not in ("evalsha", "info", "client|setinfo", "select")}
+            table.append((line, answer, sum(inner.values()), cost, inner))
+        shell.stdin.close()
+    with capsys.disabled():
+        print()
+        for line, answer, found, _, inner in table:
+            print(f"  {line:14} {answer:10} {found} inner commands: "
+                  + ", ".join(f"{count} {name}" for name, count in sorted(inner.items())))
+    assert [(line, found) for line, _, found, _, _ in table] == [(line, cost) for line, _, _, cost, _ in table]
+
+
+def test_the_loader_gives_each_script_what_its_header_lists(program, root):
+    """store_shell prints the loader's table; the scripts' headers are the other side."""
+    listed = subprocess.run([program("store_shell")], input="scripts\n", capture_output=True, text=True, timeout=20,
+                            check=True).stdout.splitlines()
+    found = []
+    for path in sorted((root / "connectors/redis/scripts").glob("*.lua")):
+        if path.stem == "prelude":
+            continue
+        text = path.read_text()
+        keys, arguments = (re.search(rf"^-- {field} +(.*)$", text, re.MULTILINE).group(1) for field in ("KEYS", "ARGV"))
+        found.append(f"{path.stem}: {re.sub(' +', ' ', keys)} | {re.sub(' +', ' ', arguments)}")
+    assert sorted(listed) == found
