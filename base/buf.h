@@ -15,7 +15,10 @@ struct jg_buf {
     bool failed; /* out of memory: the content is not to be used */
 };
 
-#define JG_BUF_INIT {.data = NULL, .size_bytes = 0, .room_bytes = 0, .failed = false}
+#define JG_BUF_INIT                                                                                                    \
+    {                                                                                                                  \
+        .data = NULL, .size_bytes = 0, .room_bytes = 0, .failed = false                                                \
+    }
 
 void jg_buf_append(struct jg_buf *buf, const void *data, size_t size_bytes);
 void jg_buf_text(struct jg_buf *buf, const char *text);

@@ -8,11 +8,11 @@
 
 enum jg_err {
     JG_OK = 0,
-    JG_EINVAL,   /* the input is malformed; an error text says how */
-    JG_ENOMEM,   /* out of memory, or over a configured bound */
-    JG_ENOENT,   /* no such thing */
-    JG_ESTORE,   /* the store did not answer in time, or answered nonsense: nothing was learned */
-    JG_EHOST     /* the host's librdkafka refused or lacks what was asked */
+    JG_EINVAL, /* the input is malformed; an error text says how */
+    JG_ENOMEM, /* out of memory, or over a configured bound */
+    JG_ENOENT, /* no such thing */
+    JG_ESTORE, /* the store did not answer in time, or answered nonsense: nothing was learned */
+    JG_EHOST   /* the host's librdkafka refused or lacks what was asked */
 };
 
 /* Text buffer that callers offer for a reason in words. */

@@ -15,21 +15,22 @@
 
 /* A job of the story, and what was seen of it. */
 struct jg_demo_job {
-    char name; /* 'A' */
     const char *class_name;
     const char *args;
-    const char *payload;
-    const char *why;   /* what the timeline says when it is produced */
-    bool show_headers; /* once they were seen, the others' add nothing */
+    const char *why;     /* what the timeline says when it is produced */
+    char name;           /* 'A' */
+    bool other_spelling; /* its payload has another order and spacing */
+    bool show_headers;   /* once they were seen, the others' add nothing */
 
     bool reported;           /* its delivery report came */
     rd_kafka_resp_err_t err; /* of the delivery, or of the produce call */
     int64_t offset;          /* valid once delivered */
+    size_t header_count;
     struct {
         char name[40];
         char value[80];
     } headers[JG_DEMO_HEADERS]; /* as the delivery report shows them */
-    size_t header_count;
+    char payload[128];
 };
 
 struct jg_demo {

@@ -104,7 +104,7 @@ jg_demo_produce(struct jg_demo *demo, struct jg_demo_job *job)
 {
     int64_t deadline_ms = jg_clock_ms() + JG_DEMO_WAIT_MS;
     job->err = rd_kafka_producev(demo->producer, RD_KAFKA_V_TOPIC(demo->topic), RD_KAFKA_V_PARTITION(0),
-                                 RD_KAFKA_V_VALUE((void *)(uintptr_t)job->payload, strlen(job->payload)),
+                                 RD_KAFKA_V_VALUE(job->payload, strlen(job->payload)),
                                  RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE(job), RD_KAFKA_V_END);
     if (job->err)
         return true;

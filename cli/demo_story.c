@@ -9,51 +9,27 @@
 
 #define SHORT_JID_CHARS 16
 
-static struct jg_demo_job job_a = {'A',
-                                   "EmailWorker",
-                                   "[42]",
-                                   "{\"class\":\"EmailWorker\",\"args\":[42],\"jid\":\"a\"}",
-                                   .why = "nothing equal is known",
-                                   .show_headers = true};
-static struct jg_demo_job job_b = {'B',
-                                   "EmailWorker",
-                                   "[42]",
-                                   "{\"class\":\"EmailWorker\",\"args\":[42],\"jid\":\"b\"}",
-                                   .why = "equal to A, which is queued",
-                                   .show_headers = true};
-static struct jg_demo_job job_c = {'C', "EmailWorker", "[42]",
-                                   "{ \"jid\": \"c\", \"args\": [ 42 ], \"class\": \"EmailWorker\" }",
-                                   .why = "the same, in another order and spacing"};
-static struct jg_demo_job job_d = {'D', "EmailWorker", "[42]",
-                                   "{\"class\":\"EmailWorker\",\"args\":[42],\"jid\":\"d\"}",
-                                   .why = "equal to A, which runs at this moment"};
-static struct jg_demo_job job_e = {'E', "ReportWorker", "[7]",
-                                   "{\"class\":\"ReportWorker\",\"args\":[7],\"jid\":\"e\"}",
-                                   .why = "nothing equal is known"};
-static struct jg_demo_job job_f = {'F', "ReportWorker", "[7]",
-                                   "{\"class\":\"ReportWorker\",\"args\":[7],\"jid\":\"f\"}",
-                                   .why = "equal to E, which runs at this moment"};
-static struct jg_demo_job job_g = {'G', "ReportWorker", "[7]",
-                                   "{\"class\":\"ReportWorker\",\"args\":[7],\"jid\":\"g\"}",
-                                   .why = "equal to E, which has ended"};
-static struct jg_demo_job job_h = {'H', "EmailWorker", "[42]",
-                                   "{\"class\":\"EmailWorker\",\"args\":[42],\"jid\":\"h\"}",
-                                   .why = "nothing equal is queued"};
-static struct jg_demo_job job_i = {'I', "EmailWorker", "[43]",
-                                   "{\"class\":\"EmailWorker\",\"args\":[43],\"jid\":\"i\"}",
-                                   .why = "another number than H's"};
-static struct jg_demo_job job_j = {'J', "EmailWorker", "[\"42\"]",
-                                   "{\"class\":\"EmailWorker\",\"args\":[\"42\"],\"jid\":\"j\"}",
-                                   .why = "a string is no number"};
-static struct jg_demo_job job_k = {'K', "ChargeWorker", "[1]",
-                                   "{\"class\":\"ChargeWorker\",\"args\":[1],\"jid\":\"k\"}",
-                                   .why = "nothing equal is known"};
-static struct jg_demo_job job_l = {'L', "ChargeWorker", "[1]",
-                                   "{\"class\":\"ChargeWorker\",\"args\":[1],\"jid\":\"l\"}",
-                                   .why = "equal to K, which is queued"};
-static struct jg_demo_job job_m = {'M', "ChargeWorker", "[1]",
-                                   "{\"class\":\"ChargeWorker\",\"args\":[1],\"jid\":\"m\"}",
-                                   .why = "equal to K, which runs at this moment"};
+#define EMAIL "EmailWorker"
+#define REPORT "ReportWorker"
+#define CHARGE "ChargeWorker"
+
+enum { A, B, C, D, E, F, G, H, I, J, K, L, M };
+
+static struct jg_demo_job jobs[] = {
+    [A] = {EMAIL, "[42]", "nothing equal is known", .name = 'A', .show_headers = true},
+    [B] = {EMAIL, "[42]", "equal to A, which is queued", .name = 'B', .show_headers = true},
+    [C] = {EMAIL, "[42]", "the same, in another order and spacing", .name = 'C', .other_spelling = true},
+    [D] = {EMAIL, "[42]", "equal to A, which runs at this moment", .name = 'D'},
+    [E] = {REPORT, "[7]", "nothing equal is known", .name = 'E'},
+    [F] = {REPORT, "[7]", "equal to E, which runs at this moment", .name = 'F'},
+    [G] = {REPORT, "[7]", "equal to E, which has ended", .name = 'G'},
+    [H] = {EMAIL, "[42]", "nothing equal is queued", .name = 'H'},
+    [I] = {EMAIL, "[43]", "another number than H's", .name = 'I'},
+    [J] = {EMAIL, "[\"42\"]", "a string is no number", .name = 'J'},
+    [K] = {CHARGE, "[1]", "nothing equal is known", .name = 'K'},
+    [L] = {CHARGE, "[1]", "equal to K, which is queued", .name = 'L'},
+    [M] = {CHARGE, "[1]", "equal to K, which runs at this moment", .name = 'M'},
+};
 
 /* --- steps --- */
 
@@ -90,9 +66,16 @@ store_holds(struct jg_demo *demo, const struct jg_demo_job *job, enum jg_claim_s
     return true;
 }
 
+/* As Sidekiq writes jobs. */
 static bool
 produce(struct jg_demo *demo, struct jg_demo_job *job)
 {
+    if (job->other_spelling)
+        snprintf(job->payload, sizeof job->payload, "{ \"jid\": \"%c\", \"args\": %s, \"class\": \"%s\" }", job->name,
+                 job->args, job->class_name);
+    else
+        snprintf(job->payload, sizeof job->payload, "{\"class\":\"%s\",\"args\":%s,\"jid\":\"%c\"}", job->class_name,
+                 job->args, job->name);
     jg_demo_row(demo, JG_DEMO_PLAIN, "producer", job->why, "produce %c: %s %s", job->name, job->class_name, job->args);
     return jg_demo_produce(demo, job);
 }
@@ -199,37 +182,38 @@ consumer_comes(struct jg_demo *demo)
 static bool
 until_executing(struct jg_demo *demo)
 {
-    return accepted(demo, &job_a) && dropped(demo, &job_b, &job_a) && dropped(demo, &job_c, &job_a) &&
-           store_holds(demo, &job_a, JG_CLAIM_QUEUED, &job_a) && consumer_comes(demo) &&
-           starts(demo, &job_a, "as a job starts, its claim is released") &&
-           store_holds(demo, &job_a, JG_CLAIM_NONE, NULL) && accepted(demo, &job_d) && skipped(demo, &job_b) &&
-           skipped(demo, &job_c) && starts(demo, &job_d, "accepted again, so it runs, after A") &&
-           finished(demo, &job_d, "A and D are done, each ran once");
+    return accepted(demo, &jobs[A]) && dropped(demo, &jobs[B], &jobs[A]) && dropped(demo, &jobs[C], &jobs[A]) &&
+           store_holds(demo, &jobs[A], JG_CLAIM_QUEUED, &jobs[A]) && consumer_comes(demo) &&
+           starts(demo, &jobs[A], "as a job starts, its claim is released") &&
+           store_holds(demo, &jobs[A], JG_CLAIM_NONE, NULL) && accepted(demo, &jobs[D]) && skipped(demo, &jobs[B]) &&
+           skipped(demo, &jobs[C]) && starts(demo, &jobs[D], "accepted again, so it runs, after A") &&
+           finished(demo, &jobs[D], "A and D are done, each ran once");
 }
 
 static bool
 until_executed(struct jg_demo *demo)
 {
-    return accepted(demo, &job_e) && starts(demo, &job_e, "its claim stays until it has ended") &&
-           store_holds(demo, &job_e, JG_CLAIM_RUNNING, &job_e) && dropped(demo, &job_f, &job_e) &&
-           skipped(demo, &job_f) && finished(demo, &job_e, "E is done, its claim is released") &&
-           store_holds(demo, &job_e, JG_CLAIM_NONE, NULL) && accepted(demo, &job_g) &&
-           starts(demo, &job_g, "accepted again") && finished(demo, &job_g, "G is done");
+    return accepted(demo, &jobs[E]) && starts(demo, &jobs[E], "its claim stays until it has ended") &&
+           store_holds(demo, &jobs[E], JG_CLAIM_RUNNING, &jobs[E]) && dropped(demo, &jobs[F], &jobs[E]) &&
+           skipped(demo, &jobs[F]) && finished(demo, &jobs[E], "E is done, its claim is released") &&
+           store_holds(demo, &jobs[E], JG_CLAIM_NONE, NULL) && accepted(demo, &jobs[G]) &&
+           starts(demo, &jobs[G], "accepted again") && finished(demo, &jobs[G], "G is done");
 }
 
 static bool
 other_arguments(struct jg_demo *demo)
 {
-    return accepted(demo, &job_h) && accepted(demo, &job_i) && accepted(demo, &job_j) &&
-           starts(demo, &job_h, "no duplicate of anything") && starts(demo, &job_i, "nor is this") &&
-           starts(demo, &job_j, "nor this") && finished(demo, &job_j, "H, I and J are done");
+    return accepted(demo, &jobs[H]) && accepted(demo, &jobs[I]) && accepted(demo, &jobs[J]) &&
+           starts(demo, &jobs[H], "no duplicate of anything") && starts(demo, &jobs[I], "nor is this") &&
+           starts(demo, &jobs[J], "nor this") && finished(demo, &jobs[J], "H, I and J are done");
 }
 
 static bool
 reject(struct jg_demo *demo)
 {
-    return accepted(demo, &job_k) && rejected(demo, &job_l, &job_k) && starts(demo, &job_k, "its claim is released") &&
-           accepted(demo, &job_m) && starts(demo, &job_m, "L never came") && finished(demo, &job_m, "K and M are done");
+    return accepted(demo, &jobs[K]) && rejected(demo, &jobs[L], &jobs[K]) &&
+           starts(demo, &jobs[K], "its claim is released") && accepted(demo, &jobs[M]) &&
+           starts(demo, &jobs[M], "L never came") && finished(demo, &jobs[M], "K and M are done");
 }
 
 static const struct {

@@ -64,12 +64,14 @@ op_is_sound(const struct jg_op *op)
 enum jg_err
 jg_store_exec(struct jg_store *store, struct jg_op *ops, size_t count)
 {
+    bool sound = true;
     for (size_t i = 0; i < count; i++)
-        ops[i].err = op_is_sound(&ops[i]) ? JG_OK : JG_EINVAL;
+        sound = sound && op_is_sound(&ops[i]);
+    if (sound)
+        return count ? store->vtable->exec(store, ops, count) : JG_OK;
     for (size_t i = 0; i < count; i++)
-        if (ops[i].err)
-            return ops[i].err;
-    return count ? store->vtable->exec(store, ops, count) : JG_OK;
+        ops[i].err = JG_EINVAL;
+    return JG_EINVAL;
 }
 
 bool

@@ -39,15 +39,17 @@ struct jg_op {
     int64_t run_ttl_ms;        /* ADMIT, RENEW */
     int64_t epoch_in;          /* RENEW: the epoch that ADMIT answered with */
 
-    enum jg_err err;                    /* JG_OK, or JG_ESTORE: nothing was learned, the outputs are untouched */
+    /* JG_OK, or JG_ESTORE: nothing was learned, the outputs are untouched; it may have taken effect, or do so yet. */
+    enum jg_err err;
     enum jg_claimed claimed;            /* CLAIM */
     enum jg_claim_state original_state; /* CLAIM: of the claim in the way */
     char original[JG_JID_CHARS + 1];    /* CLAIM: duplicate or candidate of; ADMIT with SKIP: duplicate of */
     int64_t original_since_ms;          /* CLAIM: Unix time of that claim */
     enum jg_verdict verdict;            /* ADMIT: JG_RUN or JG_SKIP */
-    int64_t epoch;                      /* ADMIT */
-    bool
-        changed; /* CONFIRM, KEEP, RELEASE, RENEW, COMPLETE: it was the owner's (or the candidate's), and took effect */
+    int64_t epoch;                      /* ADMIT; RENEW: the next one's epoch_in */
+    /* CONFIRM, KEEP, RELEASE, COMPLETE: it was the owner's (or the candidate's), and took effect. RENEW: the run is a
+     * member of `run`; else it had expired, and is over. */
+    bool changed;
 };
 
 struct jg_store;
@@ -69,8 +71,9 @@ JG_MUST_USE enum jg_err jg_store_open(const struct jg_store_options *options, st
 void jg_store_close(struct jg_store *store);
 
 /* Carry out `count` operations in order, in as few round trips as can be (one, usually); concurrent callers share them.
- * Each op's `err` is set. Returns JG_OK when every one is JG_OK, else the first error.
- * Thread: any. Blocks at most 2 * timeout_ms; returns at once while the circuit breaker is open. */
+ * Each op's `err` is set. Returns JG_OK when every one is JG_OK, else the first error. JG_EINVAL: an operation lacks
+ * what its kind needs, a mistake of the caller's; none was carried out. Thread: any. Blocks at most 2 * timeout_ms;
+ * returns at once while the circuit breaker is open. */
 JG_MUST_USE enum jg_err jg_store_exec(struct jg_store *store, struct jg_op *ops, size_t count);
 
 /* Wait until the store answers again (or is believed to), at most `timeout_ms`. True: try again now. Any thread. */

@@ -54,28 +54,11 @@ jg_act_skip(struct jg_gate *gate, rd_kafka_message_t *rkmessage)
     jg_count(JG_COUNT_SKIPPED, 1);
 }
 
-/* In a batch call the seek also purges what this call has gathered of the partition already, and nothing tells where
- * the call began: go back to where a crash would, the committed offset. */
-static int64_t
-batch_start(struct jg_gate *gate, const char *topic, int32_t partition, int64_t offset)
-{
-    pthread_mutex_lock(&gate->lock);
-    const struct jg_partition *seen = jg_offsets_find(&gate->offsets, topic, partition);
-    if (seen)
-        offset = seen->committed > seen->first ? seen->committed : seen->first;
-    pthread_mutex_unlock(&gate->lock);
-    return offset;
-}
-
 void
-jg_act_hold_back(struct jg_gate *gate, rd_kafka_message_t *rkmessage, const char *reason, bool batch)
+jg_act_hold_back(struct jg_gate *gate, rd_kafka_message_t *rkmessage, const char *reason)
 {
-    const char *topic = gate->rdk->topic_name(rkmessage->rkt);
-    int64_t offset = rkmessage->offset;
-    if (batch)
-        offset = batch_start(gate, topic, rkmessage->partition, offset);
     /* The seek outdates at once what was fetched after the message; it does not wait. */
-    gate->rdk->seek(rkmessage->rkt, rkmessage->partition, offset, 0);
+    gate->rdk->seek(rkmessage->rkt, rkmessage->partition, rkmessage->offset, 0);
     become_error(rkmessage, RD_KAFKA_RESP_ERR__STATE, keep_text(reason));
     jg_count(JG_COUNT_SOUGHT_BACK, 1);
 }

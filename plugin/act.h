@@ -14,7 +14,8 @@ JG_MUST_USE bool jg_act_reject(struct jg_gate *gate, rd_kafka_message_t *rkmessa
 void jg_act_skip(struct jg_gate *gate, rd_kafka_message_t *rkmessage);
 
 /* Keep the message back: the application sees _STATE with `reason` instead, and the partition goes back to it, so that
- * it comes again. `batch`: the message is one of many in one call. */
-void jg_act_hold_back(struct jg_gate *gate, rd_kafka_message_t *rkmessage, const char *reason, bool batch);
+ * it comes again. Only where the same batch call has gathered nothing of the partition before it: the seek would purge
+ * that for good. */
+void jg_act_hold_back(struct jg_gate *gate, rd_kafka_message_t *rkmessage, const char *reason);
 
 #endif

@@ -61,12 +61,11 @@ read_consumer(const struct jg_rdk *rdk, const rd_kafka_conf_t *rk_conf, const st
     char value[VALUE_BYTES];
     get(rdk, rk_conf, "group.id", value);
     out->consumer = value[0] != '\0';
-    bool auto_commit = get_bool(rdk, rk_conf, "enable.auto.commit");
-    bool auto_store = get_bool(rdk, rk_conf, "enable.auto.offset.store");
-    out->offsets_ours = out->consumer && auto_commit && auto_store;
+    out->auto_commit = get_bool(rdk, rk_conf, "enable.auto.commit");
+    out->auto_store = get_bool(rdk, rk_conf, "enable.auto.offset.store");
     out->max_poll_interval_ms = get_number(rdk, rk_conf, "max.poll.interval.ms", 300000);
     out->completion = settings->completion != JG_COMPLETION_AUTO ? settings->completion
-                      : auto_commit && auto_store                ? JG_COMPLETION_POLL
+                      : out->auto_commit && out->auto_store      ? JG_COMPLETION_POLL
                                                                  : JG_COMPLETION_COMMIT;
     enum jg_skip_error skip = settings->skip_error;
     if (!settings->skip_error_is_set && get_bool(rdk, rk_conf, "enable.partition.eof"))
@@ -98,7 +97,7 @@ jg_client_read(const struct jg_rdk *rdk, const rd_kafka_conf_t *rk_conf, rd_kafk
 enum jg_err
 jg_client_check(const struct jg_client *client, const struct jg_settings *settings, struct jg_error *error)
 {
-    if (settings->completion == JG_COMPLETION_COMMIT && client->offsets_ours) {
+    if (settings->completion == JG_COMPLETION_COMMIT && client->auto_commit && client->auto_store) {
         snprintf(error->text, sizeof error->text,
                  "jobgate.completion=commit needs an application that stores or commits its offsets: set "
                  "enable.auto.offset.store=false or enable.auto.commit=false, or leave jobgate.completion at auto");
@@ -119,11 +118,8 @@ jg_client_take_over(const struct jg_rdk *rdk, rd_kafka_conf_t *rk_conf, const st
 {
     char interval[VALUE_BYTES];
     enum jg_err err = JG_OK;
-    if (client->offsets_ours)
-        err = set(rdk, rk_conf, "enable.auto.offset.store", "false", error);
     get(rdk, rk_conf, "auto.commit.interval.ms", interval);
-    if (err == JG_OK && !client->offsets_ours && get_bool(rdk, rk_conf, "enable.auto.commit") &&
-        strcmp(interval, DEFAULT_COMMIT_MS) == 0)
+    if (client->auto_commit && !client->auto_store && strcmp(interval, DEFAULT_COMMIT_MS) == 0)
         err = set(rdk, rk_conf, "auto.commit.interval.ms", FASTER_COMMIT_MS, error);
     /* A host that takes rebalances as events has no callback to wrap, and with one would get no events. */
     int64_t events = get_number(rdk, rk_conf, "enabled_events", 0);

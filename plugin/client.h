@@ -17,8 +17,9 @@ struct jg_client {
     bool weak_acks;             /* acks below all: an acknowledged message may yet be lost */
     int64_t message_timeout_ms; /* 0: none */
 
-    bool consumer;     /* in a group: governed */
-    bool offsets_ours; /* we store offsets: enable.auto.commit and enable.auto.offset.store are both true */
+    bool consumer;    /* in a group: governed */
+    bool auto_commit; /* enable.auto.commit */
+    bool auto_store;  /* enable.auto.offset.store: librdkafka would store offsets as messages are handed out */
     int64_t max_poll_interval_ms;
     rd_kafka_resp_err_t skip_err;
     enum jg_completion completion; /* poll or commit */
@@ -36,8 +37,8 @@ void jg_client_read(const struct jg_rdk *rdk, const rd_kafka_conf_t *rk_conf, rd
 JG_MUST_USE enum jg_err jg_client_check(const struct jg_client *client, const struct jg_settings *settings,
                                         struct jg_error *error);
 
-/* Change what has to be changed in a governed consumer's configuration: who stores offsets, how often they are
- * committed, who is called on a rebalance. Thread: inside rd_kafka_new. */
+/* Change what has to be changed in a governed consumer's configuration: how often offsets are committed, who is called
+ * on a rebalance. Thread: inside rd_kafka_new. */
 JG_MUST_USE enum jg_err jg_client_take_over(const struct jg_rdk *rdk, rd_kafka_conf_t *rk_conf,
                                             const struct jg_client *client, jg_rebalance_cb *rebalance_cb,
                                             struct jg_error *error);

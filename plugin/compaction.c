@@ -47,18 +47,21 @@ ask(struct jg_gate *gate, int64_t now_ms)
 {
     const struct jg_rdk *rdk = gate->rdk;
     rd_kafka_ConfigResource_t *resources[ASK_MOST];
+    const char *names[ASK_MOST]; /* they stay where they are */
+    size_t named = 0;
     size_t count = 0;
     pthread_mutex_lock(&gate->lock);
-    for (size_t i = 0; i < gate->compaction.count && count < ASK_MOST; i++) {
+    for (size_t i = 0; i < gate->compaction.count && named < ASK_MOST; i++) {
         struct jg_compaction_check *check = &gate->compaction.checks[i];
         if (check->state != JG_COMPACTION_NEW)
             continue;
         check->state = JG_COMPACTION_ASKED;
-        resources[count] = rdk->ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, check->name);
-        if (resources[count])
-            count++;
+        names[named++] = check->name;
     }
     pthread_mutex_unlock(&gate->lock);
+    for (size_t i = 0; i < named; i++)
+        if ((resources[count] = rdk->ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, names[i])) != NULL)
+            count++;
     if (count == 0)
         return;
     gate->compaction.replies = rdk->queue_new(gate->rk);
@@ -146,6 +149,10 @@ jg_compaction_tend(struct jg_gate *gate, int64_t now_ms)
         rdk->event_destroy(reply);
     } else if (now_ms - gate->compaction.asked_ms < ANSWER_MS) {
         return true;
+    } else {
+        jg_log(&gate->log, JG_LOG_WARNING, "TOPIC",
+               "the broker does not tell the governed topics' cleanup.policy (no answer): make sure that none is "
+               "compacted");
     }
     jg_compaction_end(gate);
     return true; /* more topics may have come up meanwhile */

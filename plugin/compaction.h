@@ -15,7 +15,7 @@ struct jg_compaction {
     struct jg_compaction_check {
         char *name; /* owned */
         enum jg_compaction_state state;
-    } *checks; /* owned */
+    } * checks; /* owned */
     size_t count;
     rd_kafka_queue_t *replies; /* NULL: nothing is asked */
     int64_t asked_ms;          /* monotonic */

@@ -119,10 +119,13 @@ check_together(const struct jg_conf *conf, const struct jg_log *log, struct jg_e
 enum jg_err
 jg_conf_finish(struct jg_conf *conf, const struct jg_log *log, struct jg_error *error)
 {
-    if (conf->unknown_env.size_bytes && !conf->unknown_env.failed)
-        jg_log(log, JG_LOG_WARNING, "CONFIG", "environment variables that are no settings: %s", conf->unknown_env.data);
     enum jg_err err = jg_conf_collect(conf);
     build_settings(conf);
+    const struct jg_log own_log = {.level = conf->settings.log_level};
+    if (!log)
+        log = &own_log;
+    if (conf->unknown_env.size_bytes && !conf->unknown_env.failed)
+        jg_log(log, JG_LOG_WARNING, "CONFIG", "environment variables that are no settings: %s", conf->unknown_env.data);
     if (err != JG_OK) {
         snprintf(error->text, sizeof error->text, "settings: out of memory");
         return err;

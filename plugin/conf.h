@@ -49,7 +49,8 @@ JG_MUST_USE enum jg_err jg_conf_set(struct jg_conf *conf, const char *name, cons
 JG_MUST_USE enum jg_err jg_conf_load_env(struct jg_conf *conf, struct jg_error *error);
 
 /* Check the settings against each other, compile topics, selectors and schemas. JG_EINVAL: the error names the setting
- * and the cure; such a handle is refused. `log` (may be NULL) gets warnings. Call once. */
+ * and the cure; such a handle is refused. `log` gets warnings; NULL: standard error does, at the level that the
+ * settings say. Call once. */
 JG_MUST_USE enum jg_err jg_conf_finish(struct jg_conf *conf, const struct jg_log *log, struct jg_error *error);
 
 /* After jg_conf_finish, or, best effort, after it failed (so that a refused handle knows its topics). */

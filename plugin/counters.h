@@ -18,6 +18,7 @@
     X(RELEASED, "released", "claims released because delivery failed")                                                 \
     X(FORGOTTEN, "forgotten", "confirmations or releases given up because the store stayed down")                      \
     X(RUN, "run", "governed messages handed to the application")                                                       \
+    X(UNADMITTED, "unadmitted", "jobs of batch calls that ran although the store did not answer")                      \
     X(SKIPPED, "skipped", "duplicates kept from the application")                                                      \
     X(FOREIGN_STAMP, "foreign_stamps", "jobgate headers of another origin or version, or malformed, and ignored")      \
     X(COMPLETED, "completed", "until_executed jobs seen to end")                                                       \

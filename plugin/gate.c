@@ -104,11 +104,13 @@ settle(struct jg_gate *gate, rd_kafka_conf_t *rk_conf)
     struct jg_error error;
     if (gate->client.consumer && gate->settings->disable == JG_DISABLE_NO && !gate->settings->observe &&
         jg_client_take_over(gate->rdk, rk_conf, &gate->client, jg_gate_rebalance, &error) != JG_OK) {
-        gate->client.offsets_ours = false;
         gate->refused = error;
     }
-    if (gate->refused.text[0])
-        jg_log(&gate->log, JG_LOG_ERROR, "CONF", "this handle is refused: %s", gate->refused.text);
+    if (!gate->refused.text[0])
+        return;
+    if (gate->client.consumer)
+        jg_storing_take(gate); /* nothing governed will be handed out, so nothing governed may be stored */
+    jg_log(&gate->log, JG_LOG_ERROR, "CONF", "this handle is refused: %s", gate->refused.text);
 }
 
 struct jg_gate *
@@ -127,6 +129,7 @@ jg_gate_new(const struct jg_rdk *rdk, rd_kafka_t *rk, rd_kafka_conf_t *rk_conf, 
         return NULL;
     gate->rdk = rdk;
     gate->rk = rk;
+    gate->rk_conf = rk_conf;
     gate->conf = conf;
     gate->settings = settings;
     gate->client = client;
@@ -153,7 +156,7 @@ jg_gate_stop(struct jg_gate *gate)
         return;
     if (!jg_worker_stop(gate)) {
         jg_log(NULL, JG_LOG_ERROR, "THREAD", "the background thread does not end: abandoned");
-        gate->worker_failed = true;
+        atomic_store(&gate->abandoned, true);
     }
     if (gate->consumer_queue)
         gate->rdk->queue_destroy(gate->consumer_queue);
@@ -162,16 +165,16 @@ jg_gate_stop(struct jg_gate *gate)
     unlist(gate);
 }
 
-void
+bool
 jg_gate_destroy(struct jg_gate *gate)
 {
-    bool forked = gate->generation != jg_process_generation();
-    /* A child has none of our threads, and locks as they happened to be: it closes the connection and leaves the rest.
-     * An abandoned thread may still look at everything. */
-    if (gate->store && !(gate->worker_failed && !forked))
+    if (atomic_load(&gate->abandoned))
+        return false;
+    /* A forked child has none of our threads, and locks as they happened to be: it closes the connection only. */
+    if (gate->store)
         jg_store_close(gate->store);
-    if (forked || gate->worker_failed)
-        return;
+    if (gate->generation != jg_process_generation())
+        return false;
     jg_queue_clear(&gate->queue);
     jg_unacked_clear(&gate->unacked);
     jg_offsets_clear(&gate->offsets);
@@ -181,6 +184,7 @@ jg_gate_destroy(struct jg_gate *gate)
     pthread_cond_destroy(&gate->idle);
     pthread_mutex_destroy(&gate->lock);
     free(gate);
+    return true;
 }
 
 /* --- acknowledged --- */
@@ -189,11 +193,14 @@ void
 jg_gate_acknowledged(struct jg_gate *gate, rd_kafka_message_t *rkmessage, int64_t now_ms)
 {
     char jid[JG_JID_CHARS + 1] = "";
+    if (atomic_load(&gate->unacked_count) == 0)
+        return;
     bool known = jg_send_failed_here(gate, rkmessage, jid) || jg_stamp_jid(gate->rdk, rkmessage, jid);
     if (!known || !jid[0])
         return;
     pthread_mutex_lock(&gate->lock);
     struct jg_pending *claim = jg_unacked_take(&gate->unacked, jid);
+    atomic_store(&gate->unacked_count, gate->unacked.order.count);
     pthread_mutex_unlock(&gate->lock);
     if (!claim)
         return;
@@ -206,33 +213,13 @@ jg_gate_acknowledged(struct jg_gate *gate, rd_kafka_message_t *rkmessage, int64_
         jg_pending_destroy(claim);
 }
 
-/* --- finished --- */
-
-void
-jg_gate_store_offset(struct jg_gate *gate, const char *topic, int32_t partition)
+bool
+jg_gate_governs(const struct jg_gate *gate, const rd_kafka_message_t *rkmessage)
 {
-    if (!gate->client.offsets_ours)
-        return;
-    const struct jg_rdk *rdk = gate->rdk;
-    rd_kafka_topic_partition_list_t *one = NULL;
-    int64_t offset = -1;
-    pthread_mutex_lock(&gate->lock);
-    struct jg_partition *seen = jg_offsets_find(&gate->offsets, topic, partition);
-    /* One thread stores at a time, so that offsets go to librdkafka in order; it looks again before it leaves. */
-    while (seen && !seen->storing && (offset = jg_offsets_take_safe(seen)) >= 0) {
-        seen->storing = true;
-        pthread_mutex_unlock(&gate->lock);
-        one = rdk->topic_partition_list_new(1);
-        rdk->topic_partition_list_add(one, topic, partition)->offset = offset;
-        (void)rdk->offsets_store(gate->rk, one); /* fails only for a partition that was taken away meanwhile */
-        rdk->topic_partition_list_destroy(one);
-        pthread_mutex_lock(&gate->lock);
-        seen = jg_offsets_find(&gate->offsets, topic, partition);
-        if (seen)
-            seen->storing = false;
-    }
-    pthread_mutex_unlock(&gate->lock);
+    return jg_conf_topic(gate->conf, gate->rdk->topic_name(rkmessage->rkt)) != NULL;
 }
+
+/* --- finished --- */
 
 void
 jg_gate_finish(struct jg_gate *gate, struct jg_run *run)
@@ -242,7 +229,7 @@ jg_gate_finish(struct jg_gate *gate, struct jg_run *run)
     pthread_mutex_lock(&gate->lock);
     jg_offsets_finish(&gate->offsets, run->topic, run->partition, run->offset);
     pthread_mutex_unlock(&gate->lock);
-    jg_gate_store_offset(gate, run->topic, run->partition);
+    jg_storing_store_safe(gate, run->topic, run->partition);
     jg_run_destroy(run);
 }
 
@@ -267,27 +254,44 @@ jg_gate_come_back(struct jg_gate *gate, const char *how)
 {
     struct jg_run *run = NULL;
     struct jg_run *unseen = NULL;
+    if (!atomic_load(&gate->busy))
+        return NULL;
     pthread_mutex_lock(&gate->lock);
     if (gate->current) {
         bool same = pthread_equal(gate->current_thread, pthread_self());
-        *(same ? &run : &unseen) = gate->current;
-        jg_inflight_remove(&gate->inflight, gate->current);
-        gate->current = NULL;
+        *(same ? &run : &unseen) = jg_gate_take_current(gate);
         if (!same)
             gate->completion = JG_COMPLETION_AUTO;
     }
     pthread_mutex_unlock(&gate->lock);
-    if (unseen) {
-        jg_log(&gate->log, JG_LOG_WARNING, "RUN",
-               "%s on a second thread while a job is open: the end of a job cannot be seen any more, offsets are stored "
-               "when messages are handed out. Poll on one thread, or set enable.auto.offset.store=false and store "
-               "offsets when jobs are done",
-               how);
-        jg_count(JG_COUNT_LOST_RUN, 1);
-        unseen->in_store = false; /* whether it ended is not known: its claim ends by its TTL */
-        jg_gate_finish(gate, unseen);
-    }
+    if (unseen)
+        jg_gate_end_unseen(gate, unseen, how);
     return run;
+}
+
+struct jg_run *
+jg_gate_take_current(struct jg_gate *gate)
+{
+    struct jg_run *run = gate->current;
+    if (run)
+        jg_inflight_remove(&gate->inflight, run);
+    gate->current = NULL;
+    atomic_store(&gate->busy, false);
+    return run;
+}
+
+void
+jg_gate_end_unseen(struct jg_gate *gate, struct jg_run *run, const char *how)
+{
+    jg_log(
+        &gate->log, JG_LOG_WARNING, "RUN",
+        "%s on a second thread while a job is open: the end of a job cannot be seen any more, offsets are stored when "
+        "messages are handed out. Poll on one thread, or set enable.auto.offset.store=false and store offsets when "
+        "jobs are done",
+        how);
+    jg_count(JG_COUNT_LOST_RUN, 1);
+    run->in_store = false; /* whether it ended is not known: its claim ends when its run is no longer renewed */
+    jg_gate_finish(gate, run);
 }
 
 /* --- committed --- */
@@ -301,9 +305,6 @@ jg_gate_committed(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *o
         if (each->err || each->offset < 0)
             continue;
         pthread_mutex_lock(&gate->lock);
-        struct jg_partition *seen = jg_offsets_find(&gate->offsets, each->topic, each->partition);
-        if (seen)
-            seen->committed = each->offset;
         if (gate->completion == JG_COMPLETION_COMMIT)
             ended = jg_inflight_take(&gate->inflight, each->topic, each->partition, 0, each->offset);
         pthread_mutex_unlock(&gate->lock);
@@ -317,17 +318,13 @@ jg_gate_committed(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *o
 
 /* --- rebalanced --- */
 
-/* The last job of a consumer that is being closed, which jobgate.close decides on, whichever thread closes. */
-static struct jg_run *
-take_at_close(struct jg_gate *gate)
+struct jg_run *
+jg_gate_take_at_close(struct jg_gate *gate)
 {
     if (gate->settings->close == JG_CLOSE_REDELIVER)
         return NULL;
     pthread_mutex_lock(&gate->lock);
-    struct jg_run *run = gate->current;
-    if (run)
-        jg_inflight_remove(&gate->inflight, run);
-    gate->current = NULL;
+    struct jg_run *run = jg_gate_take_current(gate);
     pthread_mutex_unlock(&gate->lock);
     return run;
 }
@@ -337,30 +334,53 @@ static void
 end_current(struct jg_gate *gate)
 {
     bool closing = jg_rdk_within(gate->rdk, JG_FRAME_CONSUMER_CLOSE);
-    struct jg_run *run = closing ? take_at_close(gate) : jg_gate_come_back(gate, "a rebalance");
+    struct jg_run *run = closing ? jg_gate_take_at_close(gate) : jg_gate_come_back(gate, "a rebalance");
     if (run)
         jg_gate_end_later(gate, run, jg_clock_ms());
 }
 
+/* A commit that covers these runs may still come, with the revocation's own: they are no longer renewed, and wait for
+ * it. Under the lock. */
 static void
-forget(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *partitions)
+let_go(struct jg_gate *gate, const rd_kafka_topic_partition_t *partition, int64_t now_ms)
+{
+    for (struct jg_run *run = gate->inflight.head; run; run = run->next)
+        if (run->partition == partition->partition && strcmp(run->topic, partition->topic) == 0 && !run->seen_out) {
+            run->seen_out = true;
+            run->seen_out_ms = now_ms;
+        }
+}
+
+/* Forget a partition's runs. Under the lock; the result is the caller's to destroy. */
+static struct jg_run *
+take_runs(struct jg_gate *gate, const rd_kafka_topic_partition_t *partition)
+{
+    const struct jg_run *current = gate->current;
+    struct jg_run *taken = jg_inflight_take(&gate->inflight, partition->topic, partition->partition, 0, INT64_MAX);
+    for (const struct jg_run *run = taken; run; run = run->next) {
+        if (run == current) {
+            gate->current = NULL;
+            atomic_store(&gate->busy, false);
+        }
+    }
+    return taken;
+}
+
+static void
+forget(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *partitions, bool revoked)
 {
     size_t lost = 0;
     for (int i = 0; i < partitions->cnt; i++) {
         const rd_kafka_topic_partition_t *each = &partitions->elems[i];
+        struct jg_run *taken = NULL;
         pthread_mutex_lock(&gate->lock);
-        struct jg_run *taken = jg_inflight_take(&gate->inflight, each->topic, each->partition, 0, INT64_MAX);
-        for (const struct jg_run *run = taken; run; run = run->next)
-            if (run == gate->current)
-                gate->current = NULL;
+        if (revoked && gate->completion == JG_COMPLETION_COMMIT)
+            let_go(gate, each, jg_clock_ms());
+        else
+            taken = take_runs(gate, each);
         jg_offsets_forget(&gate->offsets, each->topic, each->partition);
         pthread_mutex_unlock(&gate->lock);
-        while (taken) {
-            struct jg_run *next = taken->next;
-            lost++;
-            jg_run_destroy(taken);
-            taken = next;
-        }
+        lost += jg_run_destroy_all(taken);
     }
     if (lost) {
         jg_count(JG_COUNT_LOST_RUN, (int64_t)lost);
@@ -393,11 +413,15 @@ jg_gate_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partit
     if (!gate)
         return; /* cannot be: it was registered before its configuration was used */
     if (partitions && gate->generation == jg_process_generation()) {
-        if (err != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        bool revoked = err != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        pthread_mutex_lock(&gate->lock);
+        gate->rebalanced = true;
+        pthread_mutex_unlock(&gate->lock);
+        if (revoked) {
             end_current(gate);
             jg_worker_wait_completions(gate, 2 * gate->settings->store_timeout_ms);
         }
-        forget(gate, partitions);
+        forget(gate, partitions, revoked);
     }
     if (gate->client.rebalance_cb)
         gate->client.rebalance_cb(rk, err, partitions, opaque);

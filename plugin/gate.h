@@ -13,12 +13,12 @@
 
 #include "base/log.h"
 #include "plugin/client.h"
+#include "plugin/compaction.h"
 #include "plugin/conf.h"
 #include "plugin/inflight.h"
 #include "plugin/offsets.h"
 #include "plugin/pending.h"
 #include "plugin/rdk.h"
-#include "plugin/compaction.h"
 
 /* Log lines that repeat, each at its own rate. */
 enum jg_rate {
@@ -37,6 +37,7 @@ struct jg_gate {
     /* Fixed once made. */
     const struct jg_rdk *rdk;
     rd_kafka_t *rk;
+    rd_kafka_conf_t *rk_conf;   /* the handle's live configuration */
     const struct jg_conf *conf; /* borrowed, lives until the handle's configuration is destroyed */
     const struct jg_settings *settings;
     struct jg_client client; /* what the handle's own properties say */
@@ -50,6 +51,12 @@ struct jg_gate {
 
     struct jg_log_rate rates[JG_RATES];
     _Atomic bool stopping;
+    _Atomic bool abandoned; /* the background thread did not end in time: it may still look at everything */
+    _Atomic bool busy;      /* `current` is set */
+    _Atomic bool storing;   /* consumer: we store offsets, in place of librdkafka; see storing.c */
+    _Atomic bool batches;   /* consumer: batch calls were seen */
+    _Atomic bool impatient; /* consumer: a batch call has waited for the store in vain; no more until it answers */
+    _Atomic size_t unacked_count;
     _Atomic int64_t refusal_due_ms; /* monotonic: not before then is the application told again */
 
     pthread_mutex_t lock;
@@ -60,19 +67,20 @@ struct jg_gate {
     bool worker_failed;
     struct jg_queue queue; /* confirmations, releases, completions to be carried out */
     size_t completions;    /* of these, being carried out or waiting */
+    size_t renewals;       /* likewise: while there are any, completions go through the queue, behind them */
     struct jg_compaction compaction;
 
     struct jg_unacked unacked; /* producer */
 
-    struct jg_offsets offsets;    /* consumer */
-    struct jg_inflight inflight;  /* consumer; holds `current` too */
-    struct jg_run *current;       /* completion by poll: what the application works on; NULL: nothing */
-    pthread_t current_thread;     /* who was handed it */
-    uint64_t current_number;      /* grows with every one handed out */
-    _Atomic enum jg_completion completion; /* JG_COMPLETION_AUTO: cannot be seen (batch calls, a second polling thread) */
+    struct jg_offsets offsets;   /* consumer */
+    struct jg_inflight inflight; /* consumer; holds `current` too */
+    struct jg_run *current;      /* completion by poll: what the application works on; NULL: nothing */
+    pthread_t current_thread;    /* who was handed it */
+    _Atomic enum jg_completion
+        completion; /* JG_COMPLETION_AUTO: cannot be seen (batch calls, a second polling thread) */
     rd_kafka_queue_t *consumer_queue;
-    bool probing; /* a poll probe is under way */
-    uint64_t probed_number;
+    bool probing;    /* a poll probe is under way */
+    bool rebalanced; /* the application subscribes: a close will be told by a rebalance */
 };
 
 /* Make the gate of a handle that is being created, by its configuration, which may still be changed. NULL: the plugin
@@ -82,21 +90,31 @@ JG_MUST_USE struct jg_gate *jg_gate_new(const struct jg_rdk *rdk, rd_kafka_t *rk
 
 /* The handle is being destroyed: end the background thread, bounded. Thread: librdkafka's main thread. */
 void jg_gate_stop(struct jg_gate *gate);
-/* Free. Thread: the one that destroys the configuration, when librdkafka's threads are gone. */
-void jg_gate_destroy(struct jg_gate *gate);
+/* Free. Thread: the one that destroys the configuration, when librdkafka's threads are gone. False: the gate, and the
+ * jg_conf that it borrows, had to be left to an abandoned thread, or to a forked child's copy of locks. */
+bool jg_gate_destroy(struct jg_gate *gate);
 
 /* The gate of a handle; NULL: none. Any thread. */
 struct jg_gate *jg_gate_of(const rd_kafka_t *rk);
 
-/* A message is being produced. Thread: the application's, inside a produce call. Blocks at most 2 * store.timeout.ms.
- * Afterwards the message is ready to send, or was made to fail. */
+/* Is the message's topic governed? Any thread; cheap. */
+JG_MUST_USE bool jg_gate_governs(const struct jg_gate *gate, const rd_kafka_message_t *rkmessage);
+
+/* A message is being produced to a topic that is not governed. */
+void jg_gate_send_untouched(struct jg_gate *gate);
+
+/* A message of a governed topic is being produced. Thread: the application's, inside a produce call. Blocks at most 2 *
+ * store.timeout.ms. Afterwards the message is ready to send, or was made to fail. */
 void jg_gate_send(struct jg_gate *gate, rd_kafka_message_t *rkmessage, int64_t now_ms);
 
 /* The message was acknowledged or failed. Thread: librdkafka's, maybe with its locks held; never blocks. */
 void jg_gate_acknowledged(struct jg_gate *gate, rd_kafka_message_t *rkmessage, int64_t now_ms);
 
-/* A message is about to be handed to the application. Thread: the application's poller. Blocks at most
- * store.wait.ms + 2 * store.timeout.ms. Afterwards the message is as it was (run it), or has become an error. */
+/* A message of a topic that is not governed is about to be handed to the application. Thread: its poller. */
+void jg_gate_consume_untouched(struct jg_gate *gate, rd_kafka_message_t *rkmessage);
+
+/* A message of a governed topic is about to be handed to the application. Thread: the application's poller. Blocks at
+ * most store.wait.ms + 2 * store.timeout.ms. Afterwards the message is as it was (run it), or has become an error. */
 void jg_gate_consume(struct jg_gate *gate, rd_kafka_message_t *rkmessage, int64_t now_ms);
 
 /* Offsets were committed. Thread: librdkafka's; never blocks. */
@@ -117,6 +135,15 @@ JG_MUST_USE bool jg_send_failed_here(const struct jg_gate *gate, const rd_kafka_
  * told (another thread: from then on completion cannot be seen). Ownership goes to the caller. `how`: for the log. */
 JG_MUST_USE struct jg_run *jg_gate_come_back(struct jg_gate *gate, const char *how);
 
+/* Take `current` out. Under the lock. */
+struct jg_run *jg_gate_take_current(struct jg_gate *gate);
+
+/* Another thread polls while `run` is open: whether it ended cannot be told. Takes ownership. */
+void jg_gate_end_unseen(struct jg_gate *gate, struct jg_run *run, const char *how);
+
+/* The same when the consumer is being closed: jobgate.close decides, and it does not matter which thread closes. */
+JG_MUST_USE struct jg_run *jg_gate_take_at_close(struct jg_gate *gate);
+
 /* `run` has ended and the store knows, or need not know: its offset is finished, and stored where that is ours to do.
  * Takes ownership. Not under the lock. */
 void jg_gate_finish(struct jg_gate *gate, struct jg_run *run);
@@ -124,8 +151,14 @@ void jg_gate_finish(struct jg_gate *gate, struct jg_run *run);
 /* `run` has ended: tell the store in the background if it has to know, then finish it. Takes ownership. */
 void jg_gate_end_later(struct jg_gate *gate, struct jg_run *run, int64_t now_ms);
 
-/* Store the safe offset of a partition if it moved. Not under the lock. */
-void jg_gate_store_offset(struct jg_gate *gate, const char *topic, int32_t partition);
+/* Take storing offsets over from librdkafka, where it would store them as messages are handed out. Idempotent. */
+void jg_storing_take(struct jg_gate *gate);
+/* Leave it to librdkafka again: only it knows which messages of a batch call the application got. */
+void jg_storing_give_back(struct jg_gate *gate);
+/* Store the safe offset of a partition if it moved and is ours to store. Not under the lock. */
+void jg_storing_store_safe(struct jg_gate *gate, const char *topic, int32_t partition);
+/* Store a message's own offset, if that is ours to do. `next`: past it; else before it, so that it comes again. */
+void jg_storing_store(struct jg_gate *gate, const rd_kafka_message_t *rkmessage, bool next);
 
 /* Send a poll probe for the current job, if there is one without. Not under the lock. */
 void jg_probe_send(struct jg_gate *gate);

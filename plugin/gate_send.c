@@ -8,6 +8,8 @@
 #include "plugin/counters.h"
 #include "plugin/stamp.h"
 
+#define UNBOUNDED_MS 86400000 /* where message.timeout.ms is 0: some purged messages are never acknowledged */
+
 /* What this thread last produced, since a produce call that fails acknowledges on the same thread before it returns,
  * and then maybe with the application's own struct. */
 static _Thread_local struct {
@@ -18,7 +20,10 @@ static _Thread_local struct {
 bool
 jg_send_failed_here(const struct jg_gate *gate, const rd_kafka_message_t *rkmessage, char *jid)
 {
-    if (rkmessage->err != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || last_sent.gate != gate)
+    /* A producing thread acknowledges real messages only in a purge, or when their topic goes. */
+    if (!rkmessage->err || rkmessage->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
+        rkmessage->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT || rkmessage->err == RD_KAFKA_RESP_ERR__DESTROY ||
+        last_sent.gate != gate)
         return false;
     memcpy(jid, last_sent.jid, sizeof last_sent.jid);
     return true;
@@ -58,9 +63,11 @@ refuse(struct jg_gate *gate, rd_kafka_message_t *rkmessage, const char *topic, c
 {
     bool rejected = jg_act_reject(gate, rkmessage);
     jg_count(JG_COUNT_REFUSED, 1);
-    jg_log_rated(&gate->log, &gate->rates[JG_RATE_REFUSED], JG_LOG_ERROR, "SEND", "a message for topic %s %s: %s", topic,
-                 rejected ? "is refused" : "cannot be refused in a batch call or a transaction, and goes out without a "
-                                           "claim",
+    jg_log_rated(&gate->log, &gate->rates[JG_RATE_REFUSED], JG_LOG_ERROR, "SEND", "a message for topic %s %s: %s",
+                 topic,
+                 rejected ? "is refused"
+                          : "cannot be refused in a batch call or a transaction, and goes out without a "
+                            "claim",
                  why);
     return rejected;
 }
@@ -126,9 +133,10 @@ expect_acknowledgement(struct jg_gate *gate, const struct sending *sending, int6
     if (!claim)
         return; /* never confirmed: the claim ends by its TTL, having turned nothing away */
     claim->kept_ms = now_ms;
-    claim->give_up_ms = timeout_ms ? now_ms + timeout_ms + sending->policy.dedup_provisional_ms : INT64_MAX;
+    claim->give_up_ms = now_ms + (timeout_ms ? timeout_ms : UNBOUNDED_MS) + sending->policy.dedup_provisional_ms;
     pthread_mutex_lock(&gate->lock);
     enum jg_err err = jg_unacked_add(&gate->unacked, claim);
+    atomic_store(&gate->unacked_count, gate->unacked.order.count);
     pthread_mutex_unlock(&gate->lock);
     if (err != JG_OK) {
         jg_pending_destroy(claim);
@@ -240,14 +248,20 @@ send_identified(struct jg_gate *gate, rd_kafka_message_t *rkmessage, const char 
 }
 
 void
+jg_gate_send_untouched(struct jg_gate *gate)
+{
+    last_sent.gate = gate;
+    last_sent.jid[0] = '\0';
+}
+
+void
 jg_gate_send(struct jg_gate *gate, rd_kafka_message_t *rkmessage, int64_t now_ms)
 {
     struct jg_identity identity;
-    last_sent.gate = gate;
-    last_sent.jid[0] = '\0';
     const char *topic = gate->rdk->topic_name(rkmessage->rkt);
     const struct jg_topic_spec *spec = jg_conf_topic(gate->conf, topic);
-    if (!spec || gate->settings->disable != JG_DISABLE_NO)
+    jg_gate_send_untouched(gate); /* so far */
+    if (gate->settings->disable != JG_DISABLE_NO)
         return;
     jg_count(JG_COUNT_STRIPPED, (int64_t)jg_stamp_strip(gate->rdk, rkmessage));
     if (gate->refused.text[0]) {

@@ -30,8 +30,12 @@ on_send(rd_kafka_t *rk, rd_kafka_message_t *rkmessage, void *opaque)
 {
     struct jg_gate *gate = opaque;
     (void)rk;
-    if (gate->generation == jg_process_generation())
+    if (gate->generation != jg_process_generation())
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (jg_gate_governs(gate, rkmessage))
         jg_gate_send(gate, rkmessage, jg_clock_ms());
+    else
+        jg_gate_send_untouched(gate);
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -50,8 +54,12 @@ on_consume(rd_kafka_t *rk, rd_kafka_message_t *rkmessage, void *opaque)
 {
     struct jg_gate *gate = opaque;
     (void)rk;
-    if (!rkmessage->err && rkmessage->rkt && gate->generation == jg_process_generation())
+    if (rkmessage->err || !rkmessage->rkt || gate->generation != jg_process_generation())
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (jg_gate_governs(gate, rkmessage))
         jg_gate_consume(gate, rkmessage, jg_clock_ms());
+    else
+        jg_gate_consume_untouched(gate, rkmessage);
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -101,7 +109,7 @@ on_new(rd_kafka_t *rk, const rd_kafka_conf_t *rk_conf, void *opaque, char *errst
         plugin->refused = error;
     plugin->finished = true;
     if (plugin->gate)
-        jg_gate_destroy(plugin->gate); /* of an earlier attempt that failed after on_new */
+        (void)jg_gate_destroy(plugin->gate); /* of an earlier attempt that failed after on_new */
     /* It is the live configuration, declared const. */
     plugin->gate = jg_gate_new(plugin->rdk, rk, (rd_kafka_conf_t *)(uintptr_t)rk_conf, plugin->conf, &plugin->refused);
     rd_kafka_resp_err_t err = plugin->gate ? hook(plugin->rdk, rk, plugin->gate) : RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -139,9 +147,8 @@ on_conf_set(rd_kafka_conf_t *rk_conf, const char *name, const char *value, char 
 static void
 plugin_destroy(struct plugin *plugin)
 {
-    if (plugin->gate)
-        jg_gate_destroy(plugin->gate);
-    jg_conf_destroy(plugin->conf);
+    if (!plugin->gate || jg_gate_destroy(plugin->gate))
+        jg_conf_destroy(plugin->conf);
     free(plugin);
 }
 

@@ -29,6 +29,19 @@ jg_run_destroy(struct jg_run *run)
     free(run);
 }
 
+size_t
+jg_run_destroy_all(struct jg_run *run)
+{
+    size_t count = 0;
+    while (run) {
+        struct jg_run *next = run->next;
+        jg_run_destroy(run);
+        run = next;
+        count++;
+    }
+    return count;
+}
+
 void
 jg_inflight_add(struct jg_inflight *inflight, struct jg_run *run)
 {
@@ -98,6 +111,12 @@ op_of(const struct jg_run *run, enum jg_op_kind kind)
         .run_ttl_ms = JG_RUN_TTL_MS,
         .epoch_in = run->epoch,
     };
+}
+
+struct jg_op
+jg_run_admit_op(const struct jg_run *run)
+{
+    return op_of(run, JG_OP_ADMIT);
 }
 
 struct jg_op

@@ -14,8 +14,9 @@ struct jg_run {
     int32_t partition;
     int64_t offset;
 
-    bool in_store; /* the store knows this run (until_executed): its end is told there */
-    bool seen_out; /* jobgate no longer renews it: revoked, overdue or unseen */
+    bool in_store;       /* the store knows this run (until_executed): its end is told there */
+    bool seen_out;       /* jobgate no longer renews it: revoked or overdue */
+    int64_t seen_out_ms; /* monotonic: since then */
     char jid[JG_JID_CHARS + 1];
     char key[JG_KEY_CHARS + 1];
     char class_name[JG_CLASS_MAX_BYTES + 1];
@@ -34,6 +35,8 @@ struct jg_inflight {
 /* A new run, in no list. NULL: out of memory. Owned by the caller until it is added. */
 JG_MUST_USE struct jg_run *jg_run_new(const char *topic, int32_t partition, int64_t offset);
 void jg_run_destroy(struct jg_run *run); /* NULL is fine */
+/* A list linked by `next`. Returns how many they were. */
+size_t jg_run_destroy_all(struct jg_run *run);
 
 /* Takes ownership of `run`. */
 void jg_inflight_add(struct jg_inflight *inflight, struct jg_run *run);
@@ -47,6 +50,7 @@ JG_MUST_USE struct jg_run *jg_inflight_take(struct jg_inflight *inflight, const 
                                             int64_t begin, int64_t end);
 
 /* The store operations of a run's life, ready to be carried out. Borrow the run. */
+struct jg_op jg_run_admit_op(const struct jg_run *run);
 struct jg_op jg_run_complete_op(const struct jg_run *run);
 struct jg_op jg_run_renew_op(const struct jg_run *run);
 

@@ -44,11 +44,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define JG_KEY_CHARS 32                                      /* 128 bits of SHA-256, as hex */
-#define JG_JID_RANDOM_CHARS 20                               /* 80 bits, as hex */
+#define JG_KEY_CHARS 32                                       /* 128 bits of SHA-256, as hex */
+#define JG_JID_RANDOM_CHARS 20                                /* 80 bits, as hex */
 #define JG_JID_CHARS (JG_KEY_CHARS + 1 + JG_JID_RANDOM_CHARS) /* `<key>-<random>` */
-#define JG_CLASS_MAX_BYTES 512                               /* a longer class is unidentified */
-#define JG_RUN_TTL_MS 30000                                  /* a run without a heartbeat for this long is over */
+#define JG_CLASS_MAX_BYTES 512                                /* a longer class is unidentified */
+#define JG_RUN_TTL_MS 30000                                   /* a run without a heartbeat for this long is over */
 
 /* Until when a claim turns equal jobs away. */
 enum jg_dedup { JG_DEDUP_NONE, JG_DEDUP_UNTIL_EXECUTING, JG_DEDUP_UNTIL_EXECUTED };

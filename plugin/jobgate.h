@@ -16,19 +16,20 @@ extern "C" {
 
 /* Headers that the producing plugin stamps on a job. */
 #define JOBGATE_HEADER_PREFIX "jobgate-"
-#define JOBGATE_HEADER_VERSION "jobgate-v"           /* "1" */
-#define JOBGATE_HEADER_ORIGIN "jobgate-origin"       /* <namespace>/<topic> */
-#define JOBGATE_HEADER_JID "jobgate-jid"             /* unique id of this job: <job key>-<random> */
-#define JOBGATE_HEADER_CLASS "jobgate-class"         /* its class */
-#define JOBGATE_HEADER_KEY "jobgate-key"             /* hash of class and arguments, 32 hex digits */
-#define JOBGATE_HEADER_DEDUP "jobgate-dedup"         /* until_executing or until_executed */
+#define JOBGATE_HEADER_VERSION "jobgate-v"                       /* "1" */
+#define JOBGATE_HEADER_ORIGIN "jobgate-origin"                   /* <namespace>/<topic> */
+#define JOBGATE_HEADER_JID "jobgate-jid"                         /* unique id of this job: <job key>-<random> */
+#define JOBGATE_HEADER_CLASS "jobgate-class"                     /* its class */
+#define JOBGATE_HEADER_KEY "jobgate-key"                         /* hash of class and arguments, 32 hex digits */
+#define JOBGATE_HEADER_DEDUP "jobgate-dedup"                     /* until_executing or until_executed */
 #define JOBGATE_HEADER_DUPLICATE_OF "jobgate-duplicate-of"       /* a marked duplicate: jid of its original */
 #define JOBGATE_HEADER_DUPLICATE_SINCE "jobgate-duplicate-since" /* ... claimed at, Unix time in ms */
 #define JOBGATE_HEADER_CANDIDATE_OF "jobgate-candidate-of"       /* may have to run: jid of its original */
 #define JOBGATE_HEADER_UNCLAIMED "jobgate-unclaimed"             /* "1": sent while the store was down */
 #define JOBGATE_HEADER_RELEASE "jobgate-release"                 /* the application's own; never removed */
 
-/* What a skipped message's `payload` begins with, in clients that show it: tells a skip from a real end of partition. */
+/* What a skipped message's `payload` begins with, in clients that show it: tells a skip from a real end of partition.
+ */
 #define JOBGATE_SKIP_TEXT "jobgate: skipped"
 
 /* The version of the loaded plugin. Static text. Any thread. */

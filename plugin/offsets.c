@@ -53,7 +53,7 @@ add(struct jg_offsets *offsets, const char *topic, int32_t number, int64_t offse
     }
     partition->partition = number;
     partition->first = partition->next = offset;
-    partition->committed = partition->stored = -1;
+    partition->stored = -1;
     offsets->partitions[offsets->count++] = partition;
     return partition;
 }
@@ -96,7 +96,7 @@ void
 jg_offsets_finish(struct jg_offsets *offsets, const char *topic, int32_t number, int64_t offset)
 {
     struct jg_partition *partition = jg_offsets_find(offsets, topic, number);
-    for (size_t i = 0; partition && i < partition->open_count; i++) {
+    for (size_t i = partition ? partition->open_count : 0; i-- > 0;) { /* usually the last */
         if (partition->open[i] != offset)
             continue;
         memmove(&partition->open[i], &partition->open[i + 1], (partition->open_count - i - 1) * sizeof(int64_t));

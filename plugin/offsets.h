@@ -13,10 +13,9 @@
 struct jg_partition {
     char *topic; /* owned */
     int32_t partition;
-    int64_t first;     /* the first offset seen since it was assigned */
-    int64_t next;      /* one past the highest offset seen */
-    int64_t committed; /* as last seen by on_commit; -1: not seen */
-    int64_t *open;     /* unfinished offsets, ascending; owned */
+    int64_t first; /* the first offset seen since it was assigned */
+    int64_t next;  /* one past the highest offset seen */
+    int64_t *open; /* unfinished offsets, ascending; owned */
     size_t open_count, open_room;
     int64_t stored; /* the last safe offset that was handed to librdkafka; -1: none */
     bool storing;   /* a thread is about to store: it looks again when it is done */

@@ -25,8 +25,7 @@ copy_text(char **to, const char *text)
 struct jg_pending *
 jg_pending_new(const struct jg_op *op)
 {
-    size_t size_bytes =
-        text_bytes(op->class_name) + text_bytes(op->key) + text_bytes(op->jid) + text_bytes(op->member);
+    size_t size_bytes = text_bytes(op->class_name) + text_bytes(op->key) + text_bytes(op->jid) + text_bytes(op->member);
     struct jg_pending *pending = calloc(1, sizeof *pending + size_bytes);
     if (!pending)
         return NULL;

@@ -45,9 +45,9 @@ JG_MUST_USE enum jg_err jg_unacked_add(struct jg_unacked *unacked, struct jg_pen
 JG_MUST_USE struct jg_pending *jg_unacked_take(struct jg_unacked *unacked, const char *jid);
 void jg_unacked_clear(struct jg_unacked *unacked);
 
-/* The next claim that has to be kept alive: a KEEP operation for it (owned by the caller), moved to the end. Claims past
- * `give_up_ms` are dropped and counted in *dropped. NULL: none is due (or out of memory). A claim is due when a third
- * of the shortest provisional time has passed since it was last kept. */
+/* The next claim that has to be kept alive: a KEEP operation for it (owned by the caller), moved to the end. Claims
+ * past `give_up_ms` are dropped and counted in *dropped. NULL: none is due (or out of memory). A claim is due when a
+ * third of the shortest provisional time has passed since it was last kept. */
 JG_MUST_USE struct jg_pending *jg_unacked_due(struct jg_unacked *unacked, int64_t now_ms, size_t *dropped);
 
 #endif

@@ -13,22 +13,16 @@ answered(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_
     (void)err;
     (void)offsets;
     pthread_mutex_lock(&gate->lock);
-    bool current = gate->probing && gate->current && gate->probed_number == gate->current_number;
     gate->probing = false;
     pthread_mutex_unlock(&gate->lock);
-    if (current && gate->settings->close == JG_CLOSE_REDELIVER && jg_rdk_within(gate->rdk, JG_FRAME_CONSUMER_CLOSE))
-        return; /* closing polls too, and such a program may close in the middle of a job */
-    struct jg_run *run = current ? jg_gate_come_back(gate, "a poll") : NULL;
+    /* The application polls, so whatever it had is done, whichever job the probe was sent for. */
+    bool closing = jg_rdk_within(gate->rdk, JG_FRAME_CONSUMER_CLOSE);
+    struct jg_run *run = closing ? jg_gate_take_at_close(gate) : jg_gate_come_back(gate, "a poll");
     if (!run)
         return;
-    if (run->in_store) {
-        struct jg_op op = jg_run_complete_op(run);
-        if (jg_ask(gate, &op, 1) != JG_OK) {
-            jg_gate_end_later(gate, run, jg_clock_ms());
-            return;
-        }
-    }
-    jg_gate_finish(gate, run);
+    jg_gate_end_later(gate, run, jg_clock_ms());
+    if (closing)
+        jg_worker_wait_completions(gate, 2 * gate->settings->store_timeout_ms);
 }
 
 static bool
@@ -52,7 +46,6 @@ jg_probe_send(struct jg_gate *gate)
     if (gate->current && !gate->probing && !atomic_load(&gate->stopping)) {
         partition = rdk->topic_partition_list_add(one, gate->current->topic, gate->current->partition);
         gate->probing = true;
-        gate->probed_number = gate->current_number;
     }
     pthread_mutex_unlock(&gate->lock);
     if (partition) {

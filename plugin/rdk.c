@@ -89,7 +89,7 @@ resolve(const Dl_info *info, struct jg_rdk **out, struct jg_error *error)
         snprintf(error->text, sizeof error->text,
                  "jobgate finds no %s in %s, which loads it: librdkafka is older than 2.0, or linked statically into "
                  "this program without exporting its functions. Use the shared library librdkafka.so.1 (2.0 or "
-                 "later), or link the program with -rdynamic",
+                 "later), or link all of it in and export it (-rdynamic -Wl,--whole-archive librdkafka.a)",
                  missing, info->dli_fname);
         free(rdk);
         return JG_EHOST;

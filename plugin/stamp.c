@@ -10,7 +10,19 @@
 #define PREFIX_BYTES (sizeof JOBGATE_HEADER_PREFIX - 1)
 #define ORIGIN_BYTES 512 /* Kafka topics have at most 249 bytes, namespaces at most 200 */
 
-enum header { H_VERSION, H_ORIGIN, H_JID, H_CLASS, H_KEY, H_DEDUP, H_DUP_OF, H_DUP_SINCE, H_CAND_OF, H_UNCLAIMED, H_COUNT };
+enum header {
+    H_VERSION,
+    H_ORIGIN,
+    H_JID,
+    H_CLASS,
+    H_KEY,
+    H_DEDUP,
+    H_DUP_OF,
+    H_DUP_SINCE,
+    H_CAND_OF,
+    H_UNCLAIMED,
+    H_COUNT
+};
 
 static const char *const header_names[H_COUNT] = {
     [H_VERSION] = JOBGATE_HEADER_VERSION,
@@ -134,8 +146,16 @@ equals(const void *value, size_t value_bytes, const char *text)
 }
 
 static bool
+is_origin(const void *value, size_t value_bytes, const char *name_space, const char *topic)
+{
+    char origin[ORIGIN_BYTES];
+    snprintf(origin, sizeof origin, "%s/%s", name_space, topic);
+    return equals(value, value_bytes, origin);
+}
+
+static bool
 read_value(struct jg_stamp_reader *reader, enum header header, const void *value, size_t value_bytes,
-           const char *origin)
+           const char *name_space, const char *topic)
 {
     struct jg_stamp *stamp = &reader->stamp;
     switch (header) {
@@ -143,7 +163,7 @@ read_value(struct jg_stamp_reader *reader, enum header header, const void *value
         reader->version_ok = equals(value, value_bytes, VERSION);
         return true;
     case H_ORIGIN:
-        reader->origin_ok = equals(value, value_bytes, origin);
+        reader->origin_ok = is_origin(value, value_bytes, name_space, topic);
         return true;
     case H_JID:
         return copy_jid(stamp->jid, value, value_bytes);
@@ -178,9 +198,7 @@ jg_stamp_reader_add(struct jg_stamp_reader *reader, const char *name, const void
     for (unsigned i = 0; i < H_COUNT; i++) {
         if (strcmp(name, header_names[i]) != 0)
             continue;
-        char origin[ORIGIN_BYTES];
-        snprintf(origin, sizeof origin, "%s/%s", name_space, topic);
-        if (reader->seen & 1u << i || !read_value(reader, (enum header)i, value, value_bytes, origin))
+        if (reader->seen & 1u << i || !read_value(reader, (enum header)i, value, value_bytes, name_space, topic))
             reader->malformed = true;
         reader->seen |= 1u << i;
         return;
@@ -191,7 +209,8 @@ jg_stamp_reader_add(struct jg_stamp_reader *reader, const char *name, const void
 enum jg_stamped
 jg_stamp_reader_end(const struct jg_stamp_reader *reader)
 {
-    const unsigned needed = 1u << H_VERSION | 1u << H_ORIGIN | 1u << H_JID | 1u << H_CLASS | 1u << H_KEY | 1u << H_DEDUP;
+    const unsigned needed =
+        1u << H_VERSION | 1u << H_ORIGIN | 1u << H_JID | 1u << H_CLASS | 1u << H_KEY | 1u << H_DEDUP;
     const struct jg_stamp *stamp = &reader->stamp;
     if (!reader->any)
         return JG_STAMP_NONE;

@@ -10,11 +10,11 @@
 #include "plugin/gate.h"
 
 #define BATCH_OPS 128
-#define QUEUE_MOST 200000   /* confirmations and the like that wait for a store; older ones are dropped and counted */
-#define TICK_MS 1000        /* with nothing to do */
-#define BUSY_TICK_MS 100    /* while a job runs unprobed, or an answer is due */
-#define DOWN_TICK_MS 25     /* while the store is down */
-#define STOP_EXTRA_MS 1000  /* beyond the store's own bounds, for a stop */
+#define QUEUE_MOST 200000  /* confirmations and the like that wait for a store; older ones are dropped and counted */
+#define TICK_MS 1000       /* with nothing to do */
+#define BUSY_TICK_MS 100   /* while a job runs unprobed, or an answer is due */
+#define DOWN_TICK_MS 25    /* while the store is down */
+#define STOP_EXTRA_MS 1000 /* beyond the store's own bounds, for a stop */
 #define RENEW_EVERY_MS (JG_RUN_TTL_MS / 3)
 
 static struct timespec
@@ -43,9 +43,11 @@ static void
 give_up(struct jg_gate *gate, struct jg_pending *pending)
 {
     struct jg_run *run = pending->run;
-    jg_count(JG_COUNT_FORGOTTEN, 1);
-    jg_log_rated(&gate->log, &gate->rates[JG_RATE_STORE], JG_LOG_WARNING, "STORE",
-                 "the store stayed down too long to tell it of job %s: its claim ends by its TTL", pending->op.jid);
+    bool matters = pending->op.kind != JG_OP_KEEP && pending->op.kind != JG_OP_RENEW; /* those are due again soon */
+    jg_count(JG_COUNT_FORGOTTEN, matters);
+    if (matters)
+        jg_log_rated(&gate->log, &gate->rates[JG_RATE_STORE], JG_LOG_WARNING, "STORE",
+                     "the store stayed down too long to tell it of job %s: its claim ends by its TTL", pending->op.jid);
     pending->run = NULL;
     jg_pending_destroy(pending);
     if (run)
@@ -72,10 +74,11 @@ put_back(struct jg_gate *gate, struct jg_pending *pending)
 }
 
 static void
-count_completions_down(struct jg_gate *gate, size_t by)
+count_down(struct jg_gate *gate, size_t completions, size_t renewals)
 {
     pthread_mutex_lock(&gate->lock);
-    gate->completions -= by;
+    gate->completions -= completions;
+    gate->renewals -= renewals;
     if (gate->completions == 0)
         pthread_cond_broadcast(&gate->idle);
     pthread_mutex_unlock(&gate->lock);
@@ -88,6 +91,7 @@ work_batch(struct jg_gate *gate, int64_t now_ms, bool last_try)
     struct jg_pending *batch[BATCH_OPS];
     struct jg_op ops[BATCH_OPS];
     size_t completions = 0;
+    size_t renewals = 0;
     size_t count = take_batch(gate, batch);
     if (count == 0)
         return true;
@@ -96,6 +100,7 @@ work_batch(struct jg_gate *gate, int64_t now_ms, bool last_try)
     enum jg_err err = jg_ask(gate, ops, count);
     for (size_t i = 0; i < count; i++) {
         bool completion = batch[i]->run != NULL;
+        bool renewal = batch[i]->op.kind == JG_OP_RENEW;
         batch[i]->op.err = ops[i].err;
         batch[i]->op.changed = ops[i].changed;
         if (ops[i].err == JG_OK) {
@@ -107,8 +112,9 @@ work_batch(struct jg_gate *gate, int64_t now_ms, bool last_try)
             continue;
         }
         completions += completion;
+        renewals += renewal;
     }
-    count_completions_down(gate, completions);
+    count_down(gate, completions, renewals);
     return err == JG_OK;
 }
 
@@ -124,6 +130,7 @@ keep_claims(struct jg_gate *gate, int64_t now_ms)
         keep->give_up_ms = now_ms; /* of no use later */
         jg_queue_push(&gate->queue, keep);
     }
+    atomic_store(&gate->unacked_count, gate->unacked.order.count);
     pthread_mutex_unlock(&gate->lock);
     jg_count(JG_COUNT_FORGOTTEN, (int64_t)dropped);
 }
@@ -140,8 +147,17 @@ static void
 renew_runs(struct jg_gate *gate, int64_t now_ms)
 {
     int64_t overdue = 0;
+    struct jg_run *gone = NULL;
+    struct jg_run *next;
     pthread_mutex_lock(&gate->lock);
-    for (struct jg_run *run = gate->inflight.head; run; run = run->next) {
+    for (struct jg_run *run = gate->inflight.head; run; run = next) {
+        next = run->next;
+        if (run->seen_out && run != gate->current && now_ms - run->seen_out_ms > JG_RUN_TTL_MS) {
+            jg_inflight_remove(&gate->inflight, run); /* revoked, and no commit has covered it */
+            run->next = gone;
+            gone = run;
+            continue;
+        }
         if (!run->in_store || run->seen_out)
             continue;
         if (is_overdue(gate, run, now_ms)) {
@@ -155,8 +171,11 @@ renew_runs(struct jg_gate *gate, int64_t now_ms)
             break;
         renew->give_up_ms = now_ms;
         jg_queue_push(&gate->queue, renew);
+        gate->renewals++;
     }
     pthread_mutex_unlock(&gate->lock);
+    size_t given_up = jg_run_destroy_all(gone);
+    jg_count(JG_COUNT_LOST_RUN, (int64_t)given_up);
     if (overdue) {
         jg_count(JG_COUNT_LOST_RUN, overdue);
         jg_log_rated(&gate->log, &gate->rates[JG_RATE_LOST], JG_LOG_WARNING, "RUN",
@@ -231,7 +250,8 @@ work(void *opaque)
         jg_probe_send(gate);
         rest(gate, busy, store_ok, renew_ms);
     }
-    jg_compaction_end(gate);
+    if (!atomic_load(&gate->abandoned))
+        jg_compaction_end(gate);
     drain(gate);
     return NULL;
 }
@@ -242,19 +262,20 @@ void
 jg_worker_start(struct jg_gate *gate)
 {
     sigset_t all, before;
+    int failed = 0;
     pthread_mutex_lock(&gate->lock);
     if (!gate->worker_started && !gate->worker_failed && !atomic_load(&gate->stopping)) {
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before); /* the host's signals are the host's */
-        int failed = pthread_create(&gate->worker, NULL, work, gate);
+        failed = pthread_create(&gate->worker, NULL, work, gate);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
         gate->worker_started = failed == 0;
         gate->worker_failed = failed != 0;
-        if (failed)
-            jg_log(&gate->log, JG_LOG_ERROR, "THREAD",
-                   "the background thread cannot be started: claims end by their TTL only");
     }
     pthread_mutex_unlock(&gate->lock);
+    if (failed)
+        jg_log(&gate->log, JG_LOG_ERROR, "THREAD",
+               "the background thread cannot be started: claims end by their TTL only");
 }
 
 bool

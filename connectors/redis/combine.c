@@ -4,13 +4,16 @@
  *
  * Bound: who waits longer than timeout_ms for a leader to take its operations, takes them back; a leader's work ends
  * 2 * timeout_ms after the oldest of its operations arrived. */
-#include <string.h>
+#include <sched.h>
 
 #include "base/clock.h"
 #include "connectors/redis/redis.h"
 
 /* Operations in one pipeline; the caller's own are never split. */
 #define MOST_TAKEN 512
+
+/* How often a leader lets other threads run before it takes what waits. */
+#define MOST_YIELDS 3
 
 /* tend was called this recently: there is a thread that reconnects, and no message needs to pay for it. */
 #define TENDED_MS 3000
@@ -38,6 +41,7 @@ append(struct jg_redis *redis, struct jg_request *request)
 {
     *(redis->last ? &redis->last->next : &redis->first) = request;
     redis->last = request;
+    redis->waiting++;
 }
 
 static void
@@ -49,6 +53,7 @@ take_back(struct jg_redis *redis, const struct jg_request *request)
     *(before ? &before->next : &redis->first) = request->next;
     if (redis->last == request)
         redis->last = before;
+    redis->waiting--;
 }
 
 /* The leader takes what waits, its own first. */
@@ -59,11 +64,14 @@ take_waiting(struct jg_redis *redis)
     struct jg_request *last = taken;
     size_t count = taken->count;
     taken->state = JG_REQUEST_TAKEN;
+    redis->last_taken = 1;
     while (last->next && count + last->next->count <= MOST_TAKEN) {
         last = last->next;
         last->state = JG_REQUEST_TAKEN;
         count += last->count;
+        redis->last_taken++;
     }
+    redis->waiting -= redis->last_taken;
     redis->first = last->next;
     if (!redis->first)
         redis->last = NULL;
@@ -90,6 +98,7 @@ fail_waiting(struct jg_redis *redis)
             request->ops[i].err = JG_ESTORE;
     finish(redis->first);
     redis->first = redis->last = NULL;
+    redis->waiting = 0;
 }
 
 /* Give the leadership up. With a trouble the breaker opens and nobody goes on waiting. */
@@ -156,11 +165,24 @@ tell(struct jg_redis *redis, const struct jg_trouble *trouble, bool worked)
     pthread_mutex_lock(&redis->lock);
 }
 
+/* Those that the last pipeline served come back soon, one after the other: without a moment's patience the first of
+ * them would go alone, and all others with the next. A single caller is never held up. */
+static void
+let_others_join(struct jg_redis *redis)
+{
+    for (int i = 0; i < MOST_YIELDS && redis->waiting < redis->last_taken; i++) {
+        pthread_mutex_unlock(&redis->lock);
+        sched_yield();
+        pthread_mutex_lock(&redis->lock);
+    }
+}
+
 /* The caller leads: `busy` is set, and its request is the first that waits. Called and left with the lock held. */
 static void
 lead(struct jg_redis *redis)
 {
     struct jg_trouble trouble;
+    let_others_join(redis);
     struct jg_request *taken = take_waiting(redis);
     pthread_mutex_unlock(&redis->lock);
     jg_redis_exchange(redis, taken, &trouble);

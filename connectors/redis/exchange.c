@@ -209,10 +209,12 @@ jg_redis_exchange(struct jg_redis *redis, struct jg_request *requests, struct jg
      * have closed what was idle. */
     if (err && reused && trouble->kind == JG_TROUBLE_CLOSED) {
         trouble->kind = JG_TROUBLE_NONE;
-        err = try_once(redis, requests, deadline_ms, trouble);
+        (void)try_once(redis, requests, deadline_ms, trouble); /* `trouble` tells */
     }
     struct pass pass = {.request = requests};
     for (; next_unanswered(&pass); pass.index++)
         pass.request->ops[pass.index].err = JG_ESTORE;
-    (void)err; /* `trouble` tells */
+    /* Whoever refuses may have been replaced under the same name by the time of the next try. */
+    if (trouble->kind)
+        jg_conn_close(&redis->conn);
 }

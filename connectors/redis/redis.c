@@ -40,6 +40,7 @@ forget_parent(void *opaque)
     redis->commands = (struct jg_buf)JG_BUF_INIT;
     redis->busy = false;
     redis->first = redis->last = NULL;
+    redis->waiting = redis->last_taken = 0;
     redis->tended_ms = 0;
     init_cond(&redis->up_changed);
     jg_resolve_after_fork();

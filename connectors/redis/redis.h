@@ -33,11 +33,13 @@ struct jg_redis {
     pthread_mutex_t lock;      /* never held during I/O; guards what follows up to `conn` */
     pthread_cond_t up_changed; /* the breaker closed, or may be tried by another */
     struct jg_breaker breaker;
-    bool busy; /* somebody leads, and owns what stands below */
-    struct jg_request *first, *last;
-    int64_t tended_ms; /* when jg_store_tend was last called; 0: never */
-    int64_t failed_ms; /* when an operation last failed; 0: never */
-    bool told_down;    /* the log says that the store is down */
+    bool busy;                       /* somebody leads, and owns what stands below */
+    struct jg_request *first, *last; /* that wait */
+    size_t waiting;                  /* how many that are */
+    size_t last_taken;               /* requests in the last pipeline */
+    int64_t tended_ms;               /* when jg_store_tend was last called; 0: never */
+    int64_t failed_ms;               /* when an operation last failed; 0: never */
+    bool told_down;                  /* the log says that the store is down */
 
     /* The leader's, whoever that is. */
     struct jg_conn conn;

@@ -93,29 +93,26 @@ jg_script_key_text(struct jg_buf *out, const char *prefix, const char *class_nam
     jg_buf_text(out, id);
 }
 
-/* The `stem`, `<prefix>{<class>}:`, is the same for all keys of an operation. */
+/* `key` holds `<prefix>{<class>}:`, the same for all keys of an operation, and holds it again afterwards. */
 static void
-append_key(struct jg_buf *out, enum jg_script_key key, const struct jg_buf *stem, const struct jg_op *op)
+append_key(struct jg_buf *out, enum jg_script_key which, struct jg_buf *key, const struct jg_op *op)
 {
     static const char *const whats[JG_SCRIPT_KEYS] = {
         [JG_SCRIPT_KEY_EPOCH] = "epoch",       [JG_SCRIPT_KEY_STATS] = "stats", [JG_SCRIPT_KEY_CLAIM] = "claim:",
         [JG_SCRIPT_KEY_DUPS] = "dups",         [JG_SCRIPT_KEY_RUN] = "run",     [JG_SCRIPT_KEY_WAS] = "was:",
         [JG_SCRIPT_KEY_WAS_ORIGINAL] = "was:",
     };
-    const char *id = key == JG_SCRIPT_KEY_CLAIM                              ? op->key
-                     : key == JG_SCRIPT_KEY_WAS                              ? op->jid
-                     : key == JG_SCRIPT_KEY_WAS_ORIGINAL && op->candidate_of ? op->candidate_of
-                                                                             : "";
-    char text[64 + 2 * JG_MEMBER_MAX_BYTES];
-    size_t what_size = strlen(whats[key]), id_size = strlen(id);
-    if (stem->size_bytes + what_size + id_size > sizeof text) {
-        out->failed = true; /* cannot be: a namespace and a class are escaped to 100 each, an id is bounded */
-        return;
-    }
-    memcpy(text, stem->data, stem->size_bytes);
-    memcpy(text + stem->size_bytes, whats[key], what_size);
-    memcpy(text + stem->size_bytes + what_size, id, id_size);
-    jg_resp_bytes(out, text, stem->size_bytes + what_size + id_size);
+    size_t stem_bytes = key->size_bytes;
+    jg_buf_text(key, whats[which]);
+    if (which == JG_SCRIPT_KEY_CLAIM)
+        jg_buf_text(key, op->key);
+    else if (which == JG_SCRIPT_KEY_WAS)
+        jg_buf_text(key, op->jid);
+    else if (which == JG_SCRIPT_KEY_WAS_ORIGINAL && op->candidate_of)
+        jg_buf_text(key, op->candidate_of);
+    if (!key->failed)
+        jg_resp_bytes(out, key->data, key->size_bytes);
+    key->size_bytes = stem_bytes;
 }
 
 static void
@@ -162,24 +159,21 @@ void
 jg_script_call(struct jg_buf *out, const char *prefix, const char *sha, const char *run_id, const struct jg_op *op)
 {
     const struct jg_script *script = &jg_scripts[op->kind];
-    struct jg_buf stem = JG_BUF_INIT;
+    struct jg_buf key = JG_BUF_INIT;
     size_t keys = 0, args = 0;
     while (keys < JG_SCRIPT_MAX_KEYS && script->keys[keys])
         keys++;
     while (args < JG_SCRIPT_MAX_ARGS && script->args[args])
         args++;
-    jg_script_key_text(&stem, prefix, op->class_name, "", "");
-    if (stem.failed) {
-        out->failed = true;
-        return;
-    }
+    jg_script_key_text(&key, prefix, op->class_name, "", "");
     jg_resp_begin(out, 3 + keys + args);
     jg_resp_text(out, "EVALSHA");
     jg_resp_text(out, sha);
     jg_resp_number(out, (int64_t)keys);
     for (size_t i = 0; i < keys; i++)
-        append_key(out, script->keys[i], &stem, op);
+        append_key(out, script->keys[i], &key, op);
     for (size_t i = 0; i < args; i++)
         append_arg(out, script->args[i], run_id, op);
-    jg_buf_clear(&stem);
+    out->failed = out->failed || key.failed;
+    jg_buf_clear(&key);
 }

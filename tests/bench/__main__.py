@@ -9,9 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+from confluent_kafka import KafkaException
+
 from bench import report
-from bench.plan import Plan, SERIES
-from bench.programs import BenchError, Bench
+from bench.plan import SERIES, Plan
+from bench.programs import Bench, BenchError
 from support.kafka import JARS, KafkaCluster
 from support.processes import ServerError
 from support.redis import RedisServer
@@ -30,8 +32,8 @@ rates, it ends with 0.
 
 def arguments():
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.split("\n")[0], epilog=HELP)
-    parser.add_argument("--quick", action="store_true", help="3 short rounds, less than a minute; for a first look only")
-    parser.add_argument("--rounds", type=int, metavar="N", help="so many rounds (default 7)")
+    parser.add_argument("--quick", action="store_true", help="2 short rounds, less than a minute; for a first look only")
+    parser.add_argument("--rounds", type=int, metavar="N", help="so many rounds (default 11)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured there")
     parser.add_argument("--no-build", action="store_true", help="(of the script) measure what is built, as it is")
     options = parser.parse_args()
@@ -69,7 +71,7 @@ def versions(bench):
 
 
 def measure(options, bench):
-    seconds, rounds = (0.25, 3) if options.quick else (0.8, 7)
+    seconds, rounds = (0.25, 2) if options.quick else (0.5, 11)
     rounds = options.rounds or rounds
     say("warming up")
     trial = Plan(bench, first_sizes())
@@ -95,8 +97,10 @@ def main():
             rounds, plan = measure(options, bench)
             found = {"rounds": rounds, "quick": options.quick, "machine": before, "versions": versions(bench),
                      "jobs_per_run": plan.sizes, **report.results(plan.samples)}
-    except (BenchError, ServerError) as error:
+    except (BenchError, ServerError, KafkaException) as error:
         sys.exit(f"bench: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
     found["load_after"] = os.getloadavg()
     found["took_s"] = time.monotonic() - began
     if options.json:

@@ -72,7 +72,10 @@ class Bench:
     def produce_governed(self, topic, jobs, dedup, threads=1, distinct=None):
         self.redis.flush()
         sample = self.produce(topic, jobs, self.settings(topic, dedup), threads, distinct)
-        return {**sample, "governed": jobs + WARM_UP, **self._counted()}
+        counted = self._counted()
+        asked = sum(counted["counters"].get(name, 0) for name in ("claimed", "duplicates", "candidates"))
+        # A job that goes out without a claim (the store was too slow) would make a fast and worthless figure.
+        return {**sample, "governed": jobs + WARM_UP, "unclaimed": jobs + WARM_UP - asked, **counted}
 
     def consume_governed(self, topic, messages, dedup):
         with self.redis.client() as client:

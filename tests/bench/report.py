@@ -22,7 +22,7 @@ def series(samples):
 
 
 def comparison(samples, wanted):
-    """The ratio of the medians; and of each round's neighbours, which tells how far to trust it."""
+    """The ratio of the medians; of the fastest runs; and of each round's neighbours, which tells how far to trust it."""
     of, to = ([sample["rate"] for sample in samples[name]] for name in (wanted.of, wanted.to))
     ratio = median(of) / median(to)
     return {
@@ -30,6 +30,7 @@ def comparison(samples, wanted):
         "to": wanted.to,
         "why": wanted.why,
         "ratio": ratio,
+        "ratio_of_best": max(of) / max(to),
         "of_neighbours": spread([a / b for a, b in zip(of, to)]),
         "aim": wanted.aim,
         "reached": None if wanted.aim is None else ratio >= wanted.aim,
@@ -86,9 +87,9 @@ def _ratios(found):
         near = entry["of_neighbours"]
         aim = "" if entry["aim"] is None else f"{entry['aim']:.2f}"
         reached = {None: "", True: "reached", False: "not reached"}[entry["reached"]]
-        rows.append([f"{entry['of']} / {entry['to']}", f"{entry['ratio']:.3f}", aim, reached,
+        rows.append([f"{entry['of']} / {entry['to']}", f"{entry['ratio']:.3f}", aim, reached, f"{entry['ratio_of_best']:.3f}",
                      f"{near['min']:.2f} {near['median']:.2f} {near['max']:.2f}", entry["why"]])
-    return _table(["ratio of medians", "ratio", "aim", "", "neighbours: min med max", ""], rows)
+    return _table(["ratio of medians", "ratio", "aim", "", "of the best", "neighbours: min med max", ""], rows)
 
 
 def _calls(found):
@@ -99,6 +100,17 @@ def _calls(found):
     return _table(["Redis, per job", "script calls", "aim", "inner commands", "of these"], rows)
 
 
+def _warnings(found):
+    lines = []
+    for name, entry in found.items():
+        unclaimed = sum(sample.get("unclaimed", 0) for sample in entry["samples"])
+        if unclaimed:
+            lines.append(f"  NOTE {name}: {unclaimed} jobs went out without a claim, since Redis was slower than "
+                         "store.timeout.ms: its rates say nothing")
+    return lines
+
+
 def text(found):
     """The tables."""
-    return "\n".join([*_rates(found["series"]), "", *_ratios(found["comparisons"]), "", *_calls(found["calls"])])
+    return "\n".join([*_rates(found["series"]), "", *_ratios(found["comparisons"]), "", *_calls(found["calls"]),
+                      *_warnings(found["series"])])

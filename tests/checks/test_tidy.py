@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""clang-tidy (.clang-tidy) has no complaint. What was clean is looked at again only when it, or a header, has changed."""
+"""clang-tidy (.clang-tidy) has no complaint of what goes into hosts and the command. What was clean is looked at again
+only when it, or a header, has changed."""
 
 import hashlib
 import json
@@ -19,9 +20,13 @@ def fingerprint(paths):
     return digest.hexdigest()
 
 
+FOLDERS = ("base/", "plugin/", "connectors/", "cli/")
+
+
 @pytest.mark.timeout(1800)
 def test_clang_tidy_has_no_complaint(build_dir):
     compiled = {entry["file"] for entry in json.loads((build_dir / "compile_commands.json").read_text())}
+    sources = [path for path in files(".c") if str(path) in compiled and relative(path).startswith(FOLDERS)]
     shared = fingerprint([ROOT / ".clang-tidy", ROOT / "cmake" / "CompilerOptions.cmake", *files(".h")])
     clean = ROOT / "build" / "tidy"
     clean.mkdir(parents=True, exist_ok=True)
@@ -37,5 +42,6 @@ def test_clang_tidy_has_no_complaint(build_dir):
         return f"{relative(path)}\n{result.stdout}{result.stderr if not result.stdout else ''}"
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(complaints, (path for path in files(".c") if str(path) in compiled)))
+        found = list(pool.map(complaints, sources))
+    assert found
     report([text for text in found if text])

@@ -6,7 +6,8 @@
   py_client.py version
 
 CLIENT_WORK_MS: how long each job takes. CLIENT_BATCH: take up to so many messages a call. CLIENT_STORE: store each
-message's offset when its job is done. It prints the lines that c_client prints, and `batch N` before the jobs of a batch.
+message's offset when its job is done. CLIENT_PASS_OVER: an expression on `msg`; what fulfils it is passed over, unseen.
+It prints the lines that c_client prints, and `batch N` before the jobs of a batch.
 """
 
 import os
@@ -19,6 +20,7 @@ import confluent_kafka
 WORK_S = int(os.environ.get("CLIENT_WORK_MS", "0")) / 1000
 BATCH = int(os.environ.get("CLIENT_BATCH", "0"))
 STORE = "CLIENT_STORE" in os.environ
+PASS_OVER = compile(os.environ.get("CLIENT_PASS_OVER", "False"), "CLIENT_PASS_OVER", "eval")
 
 
 def say(*words):
@@ -72,6 +74,8 @@ def consume(topic, properties):
     try:
         while not over:
             for message in take(consumer):
+                if eval(PASS_OVER, {"msg": message, "KafkaError": confluent_kafka.KafkaError}):
+                    continue
                 handle(consumer, message)
     finally:
         consumer.close()

@@ -13,7 +13,7 @@ from support.processes import wait_until
 pytestmark = pytest.mark.foreign_host
 
 SKIPPED = "jobgate: skipped: a duplicate of another job"
-ROWS = {"c": "C", "debian-python": "Python, Debian", "wheel-python": "Python, wheel"}
+ROWS = {"c": "C:", "debian-python": "Python, Debian", "wheel-python": "Python, wheel"}
 PYTHONS = ["debian-python", "wheel-python"]
 
 every_client = pytest.mark.parametrize("kind", ROWS)
@@ -45,6 +45,15 @@ def test_a_duplicate_shows_as_a_timeout_where_the_end_of_a_partition_means_somet
     assert seen == [f"job 0 0 {first}", f"error _TIMED_OUT 0 1 {SKIPPED}", f"job 0 2 {last}"]
     consumer.line("error _PARTITION_EOF 0 3 ")
     assert "`_TIMED_OUT`" in row(ROWS[kind])
+
+
+@every_python
+def test_with_the_line_to_add_a_program_sees_jobs_only(queue, job, kind, row):
+    first, again, last = job("Mail", [1]), job("Mail", [1]), job("Last", [])
+    queue.produce(kind, first, again, last)
+    condition = re.search(r"`if (.*): continue`", row(ROWS[kind]))[1]
+    seen = queue.consumer(kind, env={"CLIENT_PASS_OVER": condition}).take_until(last)
+    assert seen == [f"job 0 0 {first}", f"job 0 2 {last}"]
 
 
 @every_client

@@ -94,6 +94,7 @@ class Site:
     def producer(self, settings=None, app=None, env=None, **options):
         app = app or self.app(env)
         name = f"p{next(self._names)}"
+        options = {"know": self.topic, **options}
         reply = app.create(name, self.properties("producer", settings), **options)
         assert "text" not in reply, f"no producer: {reply['text']}"
         return Producer(app, name, self.topic)

@@ -167,11 +167,9 @@ def test_a_claim_is_released_when_the_broker_refuses_the_message(make_site):
 
 @pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
 def test_a_claim_is_released_when_the_partition_does_not_exist(site, known):
-    producer = site.producer()
-    if known:
-        producer.delivered(LAST)
+    producer = site.producer(know=site.topic if known else None)
     assert producer.failed(mail(), partition=7) == "_UNKNOWN_PARTITION"
-    wait_until(lambda: not [claim for claim in site.claims() if claim["st"] == "p"], 30, "the claim is released")
+    site.await_state(None)
     report = producer.delivered(mail())
     assert not {"jobgate-duplicate-of", "jobgate-candidate-of"} & set(report.stamps)
 

@@ -48,7 +48,7 @@ def test_a_job_is_complete_while_the_next_poll_still_waits(site):
     site.await_state(None, timeout_s=10)
     assert not consumer.app.replied(poll)
     # The next job ends its wait.
-    site.queued(site.producer(), mail(2))
+    site.producer().delivered(mail(2))
     assert consumer.app.reply(poll)["message"]
 
 

@@ -16,7 +16,7 @@ from support.processes import wait_until
 ROW = re.compile(r" *(?P<time>\d+\.\d{3})  (?P<who>[a-z]+) +(?P<what>\S.*?)(?:  .*)?$")
 HEADER = re.compile(r" {19}(?P<name>jobgate-[a-z-]+) +(?P<value>\S+)$")
 
-# The events that issue forth from the story, in order; what stands between them may differ.
+# What must be told, in this order; more may stand between.
 STORY = [
     ("producer", "produce A: EmailWorker [42]"),
     ("broker", "A is at offset 0"),

@@ -48,6 +48,14 @@ def call_bound_ms(slow):
     return (2 * TIMEOUT_MS + SLACK_MS) * slow
 
 
+def start_with(consumer, producer, jobs):
+    """The consumer works; jobs with claims wait for its next polls."""
+    producer.delivered(LAST)
+    consumer.take(LAST)
+    for job in jobs:
+        assert not producer.delivered(job).header("jobgate-unclaimed")
+
+
 def claimed_again(producer, site):
     """Produce new jobs until one is claimed, as when the store was never away."""
     def claimed():
@@ -137,11 +145,8 @@ def test_sixteen_threads_wait_no_longer_than_one(site, outage, call_bound_ms):
 def test_a_consumer_sees_an_error_with_the_reason_and_gets_the_job_once_the_store_is_back(site, outage):
     producer, consumer = site.producer(), site.consumer()
     jobs = [mail(number) for number in range(3)]
-    producer.delivered(LAST)
-    consumer.take(LAST)
+    start_with(consumer, producer, jobs)
     outage.begin()
-    for job in jobs:
-        producer.delivered(job)
     error = consumer.next_error("_STATE")
     assert "store" in error.text.lower() or "redis" in error.text.lower(), error.text
     consumer.next_error("_STATE")
@@ -151,10 +156,8 @@ def test_a_consumer_sees_an_error_with_the_reason_and_gets_the_job_once_the_stor
 
 def test_no_poll_waits_longer_than_its_bound(site, outage, call_bound_ms):
     producer, consumer = site.producer(), site.consumer()
-    producer.delivered(LAST)
-    consumer.take(LAST)
+    start_with(consumer, producer, [mail()])
     outage.begin()
-    producer.delivered(mail())
     began = time.monotonic()
     error = consumer.next_error("_STATE")
     assert time.monotonic() - began >= WAIT_MS / 1000 * 0.9
@@ -164,11 +167,9 @@ def test_no_poll_waits_longer_than_its_bound(site, outage, call_bound_ms):
 
 def test_an_outage_shorter_than_the_wait_shows_no_error(site, own_redis):
     producer, consumer = site.producer(), site.consumer({"jobgate.store.wait.ms": 20000})
-    producer.delivered(LAST)
-    consumer.take(LAST)
-    own_redis.kill()
     job = mail()
-    producer.delivered(job)
+    start_with(consumer, producer, [job])
+    own_redis.kill()
     poll = consumer.app.send("poll", handle=consumer.name, timeout_ms=30000)
     own_redis.start()
     message = consumer.app.reply(poll)["message"]
@@ -178,10 +179,8 @@ def test_an_outage_shorter_than_the_wait_shows_no_error(site, own_redis):
 
 def test_a_job_that_waits_for_the_store_is_not_committed(site, outage):
     producer, consumer = site.producer(), site.consumer({"auto.commit.interval.ms": 100})
-    producer.delivered(LAST)
-    consumer.take(LAST)
+    start_with(consumer, producer, [mail()])
     outage.begin()
-    producer.delivered(mail())
     consumer.next_error("_STATE")
     consumer.next_error("_STATE")
     assert site.committed() == 1
@@ -225,13 +224,15 @@ def test_duplicates_are_recognised_again_after_an_outage(site, outage):
 
 
 def test_handles_start_while_the_store_is_down_and_work_when_it_comes(site, own_redis):
+    claimed, unclaimed = mail(1), mail(2)
+    site.queued(site.producer(), claimed)
+    snapshot = own_redis.snapshot()
     own_redis.kill()
     producer, consumer = site.producer(), site.consumer()
-    job = mail()
-    assert producer.delivered(job).header("jobgate-unclaimed")
+    assert producer.delivered(unclaimed).header("jobgate-unclaimed")
     consumer.next_error("_STATE")
-    own_redis.start()
-    assert consumer.next().jid == own_jid(job)
+    own_redis.restart_from(snapshot)
+    assert jids([consumer.next(), consumer.next()]) == [own_jid(claimed), own_jid(unclaimed)]
     claimed_again(producer, site)
 
 

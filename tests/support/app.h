@@ -24,7 +24,8 @@
 
 struct app_handle {
     char name[APP_NAME_BYTES];
-    rd_kafka_t *rk; /* NULL: destroyed */
+    rd_kafka_t *rk;          /* NULL: destroyed */
+    rd_kafka_topic_t *known; /* whose partitions it knew from the start; NULL: none */
     bool consumer;
     bool has_poller; /* a producer's thread that serves delivery reports */
     pthread_t poller;

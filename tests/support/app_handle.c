@@ -44,7 +44,9 @@ headers_json(const rd_kafka_message_t *message)
 json_t *
 app_message(const struct app_handle *handle, const rd_kafka_message_t *message)
 {
-    json_t *out = app_reply_err(message->err, message->err ? rd_kafka_message_errstr(message) : "");
+    /* A failed delivery's payload is the message, a poll's error's payload is its text. */
+    const char *text = handle->consumer ? rd_kafka_message_errstr(message) : rd_kafka_err2str(message->err);
+    json_t *out = app_reply_err(message->err, message->err ? text : "");
     json_object_set_new(out, "handle", json_string(handle->name));
     json_object_set_new(out, "topic", message->rkt ? json_string(rd_kafka_topic_name(message->rkt)) : json_null());
     json_object_set_new(out, "partition", json_integer(message->partition));
@@ -109,6 +111,16 @@ is_true(const json_t *cmd, const char *name)
     return json_is_true(json_object_get(cmd, name));
 }
 
+/* Before its first message: librdkafka may let one that came before its topic was known wait for a second. */
+static void
+know(struct app_handle *handle, const char *topic)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    handle->known = rd_kafka_topic_new(handle->rk, topic, NULL);
+    if (rd_kafka_metadata(handle->rk, 0, handle->known, &metadata, 10000) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_metadata_destroy(metadata);
+}
+
 static json_t *
 start(struct app_handle *handle, rd_kafka_conf_t *conf, const json_t *cmd)
 {
@@ -125,6 +137,8 @@ start(struct app_handle *handle, rd_kafka_conf_t *conf, const json_t *cmd)
     if (handle->consumer && !is_true(cmd, "keep_main_queue"))
         rd_kafka_poll_set_consumer(handle->rk);
     handle->has_poller = !handle->consumer && !is_true(cmd, "no_poller");
+    if (json_is_string(json_object_get(cmd, "know")))
+        know(handle, json_string_value(json_object_get(cmd, "know")));
     if (handle->has_poller)
         handle->has_poller = pthread_create(&handle->poller, NULL, poller_main, handle) == 0;
     return json_object();
@@ -175,6 +189,8 @@ app_destroy(struct app_handle *handle, const json_t *cmd)
     atomic_store(&handle->over, true);
     if (handle->has_poller)
         pthread_join(handle->poller, NULL);
+    if (handle->known)
+        rd_kafka_topic_destroy(handle->known);
     rd_kafka_destroy(handle->rk);
     pthread_mutex_lock(&handles_lock);
     handle->rk = NULL;

@@ -13,12 +13,15 @@ TEXT = """
 Kafka  {kafka}
 Redis  {redis}
 
-Make a topic and send the same job twice through the plugin, then read what is left of it:
+Send the same job twice through the plugin, look at its claim, and read what is left of the two:
 
   export JOBGATE_TOPICS=jobs JOBGATE_STORE={redis} JOBGATE_DEFAULT_DEDUP=until_executing
-  echo '{{"class":"Mail","args":[1]}}' >/tmp/job
-  kcat -b {kafka} -X plugin.library.paths=$PWD/build/release/jobgate.so -P -t jobs -l /tmp/job /tmp/job
-  kcat -b {kafka} -X plugin.library.paths=$PWD/build/release/jobgate.so -G readers -X auto.offset.reset=earliest -e jobs
+  plugin="-X plugin.library.paths=$PWD/build/release/jobgate.so"
+  job='{{"class":"Mail","args":[1]}}'
+  echo "$job" | kcat -b {kafka} $plugin -P -t jobs
+  echo "$job" | kcat -b {kafka} $plugin -P -t jobs
+  build/release/jobgate status
+  kcat -b {kafka} $plugin -X auto.offset.reset=earliest -G readers jobs
 
 Ctrl-C stops both and removes their data.
 """

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whatever a server sends: no crash, no hang, no memory beyond a small multiple of it, and outputs only with success.
+ * The first byte picks who reads the replies, the rest is what arrives. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "connectors/redis/conn.h"
+#include "connectors/redis/reply.h"
+#include "connectors/redis/script.h"
+#include "connectors/redis/trouble.h"
+
+static void
+demand(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+/* An operation's outputs stay as they were unless the reply was accepted; then they are sound. */
+static void
+read_as_script(enum jg_op_kind kind, const redisReply *reply)
+{
+    struct jg_op op, before;
+    memset(&op, 0x55, sizeof op);
+    before = op;
+    op.kind = before.kind = kind;
+    if (!jg_scripts[kind].read(reply, &op)) {
+        const void *found = &op, *wanted = &before;
+        demand(memcmp(found, wanted, sizeof op) == 0);
+        return;
+    }
+    if (kind == JG_OP_CLAIM) {
+        demand(op.claimed <= JG_CANDIDATE && op.original_state <= JG_CLAIM_RUNNING);
+        demand(op.claimed == JG_ORIGINAL || jg_jid_valid(op.original, strlen(op.original)));
+    }
+    if (kind == JG_OP_ADMIT) {
+        demand(op.verdict == JG_RUN || (op.verdict == JG_SKIP && jg_jid_valid(op.original, strlen(op.original))));
+        demand(op.epoch > 0);
+    }
+}
+
+static void
+read_as_report(unsigned which, const redisReply *reply)
+{
+    struct jg_claim_report claim;
+    struct jg_duplicate_report duplicate;
+    struct jg_trouble trouble;
+    char run_id[JG_RUN_ID_MAX_CHARS + 1];
+    int64_t epoch = 0;
+    if (which == 0 && jg_reply_claim_fields(reply, &claim, &epoch))
+        demand(memchr(claim.owner, 0, sizeof claim.owner) && memchr(claim.member, 0, sizeof claim.member));
+    if (which == 1 && jg_reply_duplicate(reply, &duplicate))
+        demand(memchr(duplicate.jid, 0, sizeof duplicate.jid) && memchr(duplicate.original, 0, sizeof duplicate.jid));
+    if (reply->type != REDIS_REPLY_ERROR && reply->type != REDIS_REPLY_STRING)
+        return;
+    if (jg_conn_parse_run_id(reply->str, (size_t)reply->len, run_id))
+        demand(run_id[0] && strlen(run_id) <= JG_RUN_ID_MAX_CHARS);
+    jg_trouble_from_reply(&trouble, reply->str, (size_t)reply->len, which & 1);
+    demand(trouble.kind != JG_TROUBLE_NONE && memchr(trouble.error.text, 0, sizeof trouble.error.text));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size == 0)
+        return 0;
+    unsigned reader_of = data[0] % (JG_OP_KINDS + 2);
+    redisReader *reader = jg_conn_reader();
+    void *reply = NULL;
+    if (!reader)
+        return 0;
+    (void)redisReaderFeed(reader, (const char *)data + 1, size - 1);
+    while (redisReaderGetReply(reader, &reply) == REDIS_OK && reply) {
+        if (reader_of < JG_OP_KINDS)
+            read_as_script((enum jg_op_kind)reader_of, reply);
+        else
+            read_as_report(reader_of - JG_OP_KINDS, reply);
+        freeReplyObject(reply);
+        reply = NULL;
+    }
+    redisReaderFree(reader);
+    return 0;
+}
