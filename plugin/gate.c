@@ -134,6 +134,7 @@ jg_gate_new(const struct jg_rdk *rdk, rd_kafka_t *rk, rd_kafka_conf_t *rk_conf, 
     gate->settings = settings;
     gate->client = client;
     gate->completion = client.completion;
+    gate->renew_every_ms = JG_RUN_TTL_MS / 3;
     gate->refused = *refused;
     gate->generation = jg_process_generation();
     snprintf(gate->name, sizeof gate->name, "%s", client.client_id[0] ? client.client_id : "jobgate");

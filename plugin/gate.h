@@ -79,8 +79,9 @@ struct jg_gate {
     _Atomic enum jg_completion
         completion; /* JG_COMPLETION_AUTO: cannot be seen (batch calls, a second polling thread) */
     rd_kafka_queue_t *consumer_queue;
-    bool probing;    /* a poll probe is under way */
-    bool rebalanced; /* the application subscribes: a close will be told by a rebalance */
+    int64_t renew_every_ms; /* a third of the shortest TTL of a run or its claim that was seen */
+    bool probing;           /* a poll probe is under way */
+    bool rebalanced;        /* the application subscribes: a close will be told by a rebalance */
 };
 
 /* Make the gate of a handle that is being created, by its configuration, which may still be changed. NULL: the plugin

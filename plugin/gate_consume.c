@@ -154,6 +154,10 @@ hand_out(struct jg_gate *gate, const struct coming *coming, struct jg_run *run)
     bool kept = gate->completion == JG_COMPLETION_POLL || (gate->completion == JG_COMPLETION_COMMIT && run->in_store);
     if (kept)
         jg_inflight_add(&gate->inflight, run);
+    if (kept && run->in_store && run->dedup_ttl_ms / 3 < gate->renew_every_ms) {
+        gate->renew_every_ms = run->dedup_ttl_ms / 3;
+        pthread_cond_signal(&gate->wake);
+    }
     if (gate->completion == JG_COMPLETION_POLL) {
         gate->current = run;
         gate->current_thread = pthread_self();

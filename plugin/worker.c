@@ -15,7 +15,6 @@
 #define BUSY_TICK_MS 100   /* while a job runs unprobed, or an answer is due */
 #define DOWN_TICK_MS 25    /* while the store is down */
 #define STOP_EXTRA_MS 1000 /* beyond the store's own bounds, for a stop */
-#define RENEW_EVERY_MS (JG_RUN_TTL_MS / 3)
 
 static struct timespec
 at_ms(int64_t ms)
@@ -185,11 +184,23 @@ renew_runs(struct jg_gate *gate, int64_t now_ms)
     }
 }
 
+static bool
+renew_runs_if_due(struct jg_gate *gate, int64_t now_ms, int64_t renewed_ms)
+{
+    pthread_mutex_lock(&gate->lock);
+    bool due = now_ms >= renewed_ms + gate->renew_every_ms;
+    pthread_mutex_unlock(&gate->lock);
+    if (due)
+        renew_runs(gate, now_ms);
+    return due;
+}
+
 /* --- the loop --- */
 
 static int64_t
-next_tick(struct jg_gate *gate, bool busy, int64_t now_ms, int64_t renew_ms)
+next_tick(struct jg_gate *gate, bool busy, int64_t now_ms, int64_t renewed_ms)
 {
+    int64_t renew_ms = renewed_ms + gate->renew_every_ms;
     int64_t tick_ms = TICK_MS;
     if (gate->store && !jg_store_is_up(gate->store))
         tick_ms = DOWN_TICK_MS;
@@ -204,12 +215,14 @@ next_tick(struct jg_gate *gate, bool busy, int64_t now_ms, int64_t renew_ms)
 
 /* Sleep until there is work. */
 static void
-rest(struct jg_gate *gate, bool busy, bool store_ok, int64_t renew_ms)
+rest(struct jg_gate *gate, bool busy, bool store_ok, int64_t renewed_ms)
 {
     pthread_mutex_lock(&gate->lock);
-    struct timespec until = at_ms(next_tick(gate, busy, jg_clock_ms(), renew_ms));
+    int64_t renew_every_ms = gate->renew_every_ms;
+    struct timespec until = at_ms(next_tick(gate, busy, jg_clock_ms(), renewed_ms));
     bool timed_out = false;
-    while (!timed_out && !atomic_load(&gate->stopping) && !(gate->queue.head && store_ok))
+    while (!timed_out && !atomic_load(&gate->stopping) && !(gate->queue.head && store_ok) &&
+           renew_every_ms == gate->renew_every_ms)
         timed_out = pthread_cond_timedwait(&gate->wake, &gate->lock, &until) == ETIMEDOUT;
     pthread_mutex_unlock(&gate->lock);
 }
@@ -233,22 +246,20 @@ static void *
 work(void *opaque)
 {
     struct jg_gate *gate = opaque;
-    int64_t renew_ms = jg_clock_ms() + RENEW_EVERY_MS;
+    int64_t renewed_ms = jg_clock_ms();
     while (!atomic_load(&gate->stopping)) {
         int64_t now_ms = jg_clock_ms();
         bool store_ok = true;
         if (gate->store) {
             jg_store_tend(gate->store);
             keep_claims(gate, now_ms);
-            if (now_ms >= renew_ms) {
-                renew_runs(gate, now_ms);
-                renew_ms = now_ms + RENEW_EVERY_MS;
-            }
+            if (renew_runs_if_due(gate, now_ms, renewed_ms))
+                renewed_ms = now_ms;
             store_ok = work_batch(gate, now_ms, false);
         }
         bool busy = jg_compaction_tend(gate, now_ms);
         jg_probe_send(gate);
-        rest(gate, busy, store_ok, renew_ms);
+        rest(gate, busy, store_ok, renewed_ms);
     }
     if (!atomic_load(&gate->abandoned))
         jg_compaction_end(gate);

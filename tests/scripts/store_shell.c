@@ -10,11 +10,14 @@
  * wait MS                  -> yes | no, likewise
  * up                       -> yes | no
  * tend                     -> ok, likewise
+ * crowd COUNT              -> so many threads claim at the same time: ok when each was answered, else estore; the
+ *                             milliseconds of the slowest
  * report, duplicates       -> ok | estore, likewise
  * fork KEY JOB             -> claim in a child: what it says
  * scripts                  -> the loader's table, one line a script
  * Logs go to standard error, as in a host that sets no log callback. */
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +29,7 @@
 #include "store_support.h"
 
 #define MOST_OPS 2000
+#define MOST_CROWD 64
 
 static const struct jg_log log_all = {.level = JG_LOG_DEBUG, .name = "shell"};
 static struct jg_store *store;
@@ -111,6 +115,40 @@ do_fork(unsigned key, unsigned number)
         answer("died", began_ms);
 }
 
+static void *
+claim_in_crowd(void *argument)
+{
+    const char *key = argument;
+    char jid[JG_JID_CHARS + 1];
+    snprintf(jid, sizeof jid, "%s-%020x", key, 1u);
+    struct jg_op op = {.kind = JG_OP_CLAIM,
+                       .class_name = "Class",
+                       .key = key,
+                       .jid = jid,
+                       .dedup = JG_DEDUP_UNTIL_EXECUTING,
+                       .dedup_provisional_ms = 60000};
+    return jg_store_exec(store, &op, 1) ? argument : NULL;
+}
+
+static void
+do_crowd(unsigned count)
+{
+    static char keys[MOST_CROWD][JG_KEY_CHARS + 1];
+    pthread_t threads[MOST_CROWD];
+    void *failed = NULL, *one;
+    int64_t began_ms = jg_clock_ms();
+    must(count <= MOST_CROWD);
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(keys[i], sizeof keys[i], "%032x", 0x10000u + i);
+        must(pthread_create(&threads[i], NULL, claim_in_crowd, keys[i]) == 0);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        must(pthread_join(threads[i], &one) == 0);
+        failed = one ? one : failed;
+    }
+    answer(failed ? "estore" : "ok", began_ms);
+}
+
 static void
 count_one(void *opaque, const struct jg_duplicate_report *duplicate)
 {
@@ -184,6 +222,8 @@ do_line(const char *line)
         do_open(url, ms);
     } else if (sscanf(line, "fork %u %u", &key, &number) == 2) {
         do_fork(key, number);
+    } else if (sscanf(line, "crowd %u", &count) == 1) {
+        do_crowd(count);
     } else if (sscanf(line, "wait %lld", &ms) == 1) {
         answer(jg_store_wait(store, ms) ? "yes" : "no", began_ms);
     } else if (strcmp(line, "up\n") == 0) {
