@@ -30,7 +30,8 @@
  *   TTL passes           none          none                      none             none
  *
  *   (*) when the newcomer's mode is until_executing, the newcomer takes the claim over: a running job does not come up
- *       for admission again, so it may turn nothing of that mode away.
+ *       for admission again, so it may turn nothing of that mode away. When the run has not been renewed for its TTL
+ *       (its consumer died, or committed and died), the newcomer is a candidate: the job may have ended unseen.
  *
  * A claim that was written in an older epoch of the store (it lost or rewound its data since) counts as provisional,
  * and confirming does not raise it. A claim that ever had candidates leaves `was:<jid>` for `dedup.ttl.ms` when its

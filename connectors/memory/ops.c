@@ -43,11 +43,12 @@ is_owner(const struct jg_memory_claim *claim, const struct jg_op *op)
     return claim && strcmp(claim->owner, op->jid) == 0;
 }
 
-/* Certain to come up for admission, or running: by such a claim an equal job is turned away. */
+/* Certain to come up for admission, or running and renewed: by such a claim an equal job is turned away. */
 static bool
-is_certain(const struct jg_memory_class *class, const struct jg_memory_claim *claim)
+is_certain(struct jg_memory_class *class, const struct jg_memory_claim *claim, int64_t now_ms)
 {
-    return claim->epoch == class->epoch && (claim->state == JG_CLAIM_QUEUED || claim->state == JG_CLAIM_RUNNING);
+    bool runs = claim->state == JG_CLAIM_RUNNING && claim->member && jg_map_find(&class->run, claim->member, now_ms);
+    return claim->epoch == class->epoch && (claim->state == JG_CLAIM_QUEUED || runs);
 }
 
 /* `jid` was admitted, failed or was dropped: no heir any more. */
@@ -106,7 +107,7 @@ remember_duplicate(struct jg_memory_class *class, const struct jg_op *op, int64_
 static void
 turn_away(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_ms, struct jg_op *op)
 {
-    bool certain = is_certain(class, claim);
+    bool certain = is_certain(class, claim, now_ms);
     char *newest = certain ? claim->newest_duplicate : claim->newest;
     op->claimed = certain ? JG_DUPLICATE : JG_CANDIDATE;
     op->original_state = certain ? claim->state : JG_CLAIM_PROVISIONAL;
@@ -265,7 +266,7 @@ original_stands(struct jg_memory_class *class, const struct jg_memory_claim *cla
                 const struct jg_op *op)
 {
     bool executed = op->dedup == JG_DEDUP_UNTIL_EXECUTED;
-    if (claim && strcmp(claim->owner, op->candidate_of) == 0 && is_certain(class, claim) &&
+    if (claim && strcmp(claim->owner, op->candidate_of) == 0 && is_certain(class, claim, now_ms) &&
         (claim->state == JG_CLAIM_QUEUED || executed))
         return true;
     struct jg_memory_was *was = (struct jg_memory_was *)jg_map_find(&class->was, op->candidate_of, now_ms);

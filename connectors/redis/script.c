@@ -31,7 +31,8 @@ const char *const jg_script_arg_names[JG_SCRIPT_ARGS] = {
 
 const struct jg_script jg_scripts[JG_OP_KINDS] = {
     [JG_OP_CLAIM] = {.name = "claim",
-                     .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM, JG_SCRIPT_KEY_DUPS},
+                     .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM, JG_SCRIPT_KEY_DUPS,
+                              JG_SCRIPT_KEY_RUN},
                      .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_JID, JG_SCRIPT_ARG_MODE, JG_SCRIPT_ARG_PROVISIONAL_MS,
                               JG_SCRIPT_ARG_ACTION},
                      .read = jg_reply_claim},

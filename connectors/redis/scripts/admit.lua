@@ -11,16 +11,19 @@
 
 local jid, mode, member, candidate_of, run_ttl_ms, ttl_ms = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local executed = mode == 'until_executed'
-local claim = redis.call('HMGET', KEYS[3], 'jid', 'st', 'ep', 'nc', 'cn', 'ca')
+local claim = redis.call('HMGET', KEYS[3], 'jid', 'st', 'ep', 'nc', 'cn', 'ca', 'run')
 local owner, state, claim_epoch, candidates = claim[1], claim[2], claim[3], tonumber(claim[4])
 local now
 
 -- Is the original certain to come up after this candidate was produced, or did it? For until_executed it is enough that
 -- its work was unfinished then. A running original says nothing about when it started: `renew` may have put its state
--- back after the store lost the start.
+-- back after the store lost the start; and one that is no longer renewed may have ended before.
 local function original_stands()
-    if owner == candidate_of and claim_epoch == epoch and (state == 'q' or executed and state == 'r') then
-        return true
+    if owner == candidate_of and claim_epoch == epoch then
+        local runs = executed and state == 'r' and claim[7] and redis.call('ZSCORE', KEYS[4], claim[7])
+        if state == 'q' or runs then
+            return true
+        end
     end
     local was = redis.call('GET', KEYS[6])
     return was == 'until_executing' or executed and was == 'until_executed'

@@ -1,13 +1,13 @@
 -- claim: does this job stand for its job key?
--- KEYS  1 epoch  2 stats  3 claim  4 dups
+-- KEYS  1 epoch  2 stats  3 claim  4 dups  5 run
 -- ARGV  1 run_id  2 jid  3 mode  4 provisional_ms  5 action
 -- OUT   {verdict, original, state, since_ms}     verdict: original, duplicate, candidate; state: n, p, q, r
 -- TIME  the server's, never the caller's
 -- AGAIN the owner is told original again; the newest candidate or duplicate is told the same and counted once
--- COST  inner commands: 6 original, 7 duplicate or candidate, 2 told again
+-- COST  inner commands: 6 original, 7 duplicate or candidate (of a running job 9), 2 told again
 
 local jid, mode, provisional_ms, action = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local claim = redis.call('HMGET', KEYS[3], 'jid', 'st', 'ep', 'at', 'n', 'nc', 'cn', 'dn')
+local claim = redis.call('HMGET', KEYS[3], 'jid', 'st', 'ep', 'at', 'n', 'nc', 'cn', 'dn', 'run')
 local owner, state, since = claim[1], claim[2], tonumber(claim[4])
 local duplicates, candidates = tonumber(claim[5]), tonumber(claim[6])
 local newest_candidate, newest_duplicate = claim[7], claim[8]
@@ -29,7 +29,13 @@ if not owner or over then
     return {'original', '', 'n', 0}
 end
 
-local certain = claim[3] == epoch and (state == 'q' or state == 'r')
+-- A run that is no longer renewed may have ended unseen, or its job comes again: it turns nothing away.
+local function is_alive(run)
+    local expiry = run and redis.call('ZSCORE', KEYS[5], run)
+    return expiry and tonumber(expiry) > now_ms()
+end
+
+local certain = claim[3] == epoch and (state == 'q' or state == 'r' and is_alive(claim[9]))
 local told = certain and newest_duplicate == jid or not certain and newest_candidate == jid
 if not told then
     if certain then
