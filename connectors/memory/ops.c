@@ -336,7 +336,7 @@ apply_complete(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
     struct jg_map_entry *entry = jg_map_find(&class->run, op->member, now_ms);
     bool ended = is_owner(claim, op) && (!claim->member || strcmp(claim->member, op->member) == 0);
     if (ended) {
-        if (claim->candidates > 0 && leave_was(class, now_ms, op, JG_DEDUP_UNTIL_EXECUTED))
+        if (entry && claim->candidates > 0 && leave_was(class, now_ms, op, JG_DEDUP_UNTIL_EXECUTED))
             return JG_ENOMEM;
         jg_map_remove(&class->claims, &claim->entry);
     }

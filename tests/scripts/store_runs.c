@@ -393,6 +393,20 @@ a_run_that_expired_does_not_come_back(void **state)
     expect_no_claim();
 }
 
+/* Its end was seen late: by then nobody knows whether the work ended before the candidate was produced. */
+void
+a_run_that_expired_leaves_no_record(void **state)
+{
+    (void)state;
+    arrange_candidate(EXECUTED);
+    expect_run(admit_on('a', 1));
+    subject_advance(&subject, RUN_TTL_MS);
+    expect_claimed(claim('c', EXECUTED), JG_CANDIDATE, 'a', PROVISIONAL);
+    assert_true(complete_on('a', 1));
+    assert_false(was('a'));
+    expect_run(admit_candidate('c', EXECUTED, 'a'));
+}
+
 void
 renewing_never_creates_a_claim(void **state)
 {

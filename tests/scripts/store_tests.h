@@ -54,6 +54,7 @@
     X(completing_again_changes_nothing)                                                                                \
     X(a_renewed_run_keeps_its_claim)                                                                                   \
     X(a_run_that_expired_does_not_come_back)                                                                           \
+    X(a_run_that_expired_leaves_no_record)                                                                             \
     X(renewing_never_creates_a_claim)                                                                                  \
     /* store_epochs.c: the store lost or rewound its data */                                                           \
     X(a_claim_of_an_older_epoch_turns_nothing_away)                                                                    \

@@ -7,6 +7,7 @@
 -- COST  inner commands: 7 owner (8 with candidates), 6 otherwise, 4 told again
 --
 -- The claim ends with its owner's latest run: while another member runs the same job once more, the work is unfinished.
+-- A run that had expired leaves no record: nobody knows whether its work ended before a candidate was produced.
 
 local jid, member, ttl_ms = ARGV[2], ARGV[3], ARGV[4]
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', digits(now_ms()))
@@ -15,7 +16,7 @@ local claim = redis.call('HMGET', KEYS[3], 'jid', 'run', 'nc')
 local ended = claim[1] == jid and (not claim[2] or claim[2] == member)
 if ended then
     redis.call('DEL', KEYS[3])
-    if tonumber(claim[3]) > 0 then
+    if left == 1 and tonumber(claim[3]) > 0 then
         redis.call('SET', KEYS[5], 'until_executed', 'PX', ttl_ms)
     end
 end
