@@ -73,11 +73,8 @@ jg_inflight_remove(struct jg_inflight *inflight, struct jg_run *run)
 void
 jg_inflight_clear(struct jg_inflight *inflight)
 {
-    while (inflight->head) {
-        struct jg_run *run = inflight->head;
-        jg_inflight_remove(inflight, run);
-        jg_run_destroy(run);
-    }
+    (void)jg_run_destroy_all(inflight->head);
+    *inflight = (struct jg_inflight){.head = NULL};
 }
 
 struct jg_run *

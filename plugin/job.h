@@ -17,7 +17,7 @@
  *   claim (other jid)    provisional   candidate registered      duplicate        duplicate (*)
  *   claim (same jid)     provisional   stays                     stays            stays
  *   confirm (owner)      none          queued                    stays            stays
- *   confirm (candidate)  none          remembered as acked       no effect        no effect
+ *   confirm (candidate)  none          remembered as acked       as provisional   as provisional
  *   keep (owner)         none          TTL renewed               no effect        no effect
  *   release (owner)      none          to newest candidate,      as provisional   no effect
  *                                      or none

@@ -99,9 +99,13 @@ jg_queue_pop(struct jg_queue *queue)
 void
 jg_queue_clear(struct jg_queue *queue)
 {
-    struct jg_pending *pending;
-    while ((pending = jg_queue_pop(queue)) != NULL)
+    struct jg_pending *pending = queue->head;
+    *queue = (struct jg_queue){.head = NULL};
+    while (pending) {
+        struct jg_pending *next = pending->next;
         jg_pending_destroy(pending);
+        pending = next;
+    }
 }
 
 /* The random part of a jid is hex from the kernel: its digits spread as they are. */
@@ -182,10 +186,12 @@ jg_unacked_clear(struct jg_unacked *unacked)
 struct jg_pending *
 jg_unacked_due(struct jg_unacked *unacked, int64_t now_ms, size_t *dropped)
 {
-    struct jg_pending *oldest;
-    while ((oldest = unacked->order.head) != NULL && oldest->give_up_ms <= now_ms) {
+    struct jg_pending *oldest = unacked->order.head;
+    while (oldest && oldest->give_up_ms <= now_ms) {
+        struct jg_pending *next = oldest->next;
         unlink_from_table(unacked, oldest);
         jg_pending_destroy(oldest);
+        oldest = next;
         (*dropped)++;
     }
     if (!oldest || now_ms - oldest->kept_ms < unacked->keep_every_ms)

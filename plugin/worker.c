@@ -3,6 +3,7 @@
  * completes runs, probes, looks after the store's connection. It starts with the first governed message. */
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -24,10 +25,23 @@ at_ms(int64_t ms)
 
 /* --- one batch of waiting operations --- */
 
+/* The store's data may be of a new epoch: the next renewal starts from there. */
+static void
+note_epoch(struct jg_gate *gate, const struct jg_op *renewal)
+{
+    pthread_mutex_lock(&gate->lock);
+    for (struct jg_run *run = gate->inflight.head; run; run = run->next)
+        if (strcmp(run->member, renewal->member) == 0)
+            run->epoch = renewal->epoch;
+    pthread_mutex_unlock(&gate->lock);
+}
+
 static void
 settle(struct jg_gate *gate, struct jg_pending *pending)
 {
     struct jg_run *run = pending->run;
+    if (pending->op.kind == JG_OP_RENEW && pending->op.epoch != pending->op.epoch_in)
+        note_epoch(gate, &pending->op);
     if (pending->op.kind == JG_OP_CONFIRM && pending->op.changed)
         jg_count(JG_COUNT_CONFIRMED, 1);
     else if (pending->op.kind == JG_OP_RELEASE && pending->op.changed)
@@ -102,6 +116,7 @@ work_batch(struct jg_gate *gate, int64_t now_ms, bool last_try)
         bool renewal = batch[i]->op.kind == JG_OP_RENEW;
         batch[i]->op.err = ops[i].err;
         batch[i]->op.changed = ops[i].changed;
+        batch[i]->op.epoch = ops[i].epoch;
         if (ops[i].err == JG_OK) {
             settle(gate, batch[i]);
         } else if (last_try || batch[i]->give_up_ms <= now_ms) {

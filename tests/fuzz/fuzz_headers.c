@@ -7,9 +7,20 @@
 #include "plugin/stamp.h"
 
 static const char *const names[] = {
-    "jobgate-v",   "jobgate-origin",       "jobgate-jid",             "jobgate-class",        "jobgate-key",
-    "jobgate-dedup", "jobgate-duplicate-of", "jobgate-duplicate-since", "jobgate-candidate-of", "jobgate-unclaimed",
-    "jobgate-release", "jobgate-", "jobgate-later", "trace",
+    "jobgate-v",
+    "jobgate-origin",
+    "jobgate-jid",
+    "jobgate-class",
+    "jobgate-key",
+    "jobgate-dedup",
+    "jobgate-duplicate-of",
+    "jobgate-duplicate-since",
+    "jobgate-candidate-of",
+    "jobgate-unclaimed",
+    "jobgate-release",
+    "jobgate-",
+    "jobgate-later",
+    "trace",
 };
 #define NAMES (sizeof names / sizeof *names)
 

@@ -67,7 +67,7 @@ a_seek_back_makes_the_message_open_again(void **state)
     begin(&offsets, 6);
     assert_int_equal(safe(&offsets), 6);
     begin(&offsets, 5);
-    assert_int_equal(safe(&offsets), -1); /* 5 runs again: a crash now must bring it again */
+    assert_int_equal(safe(&offsets), -1);     /* 5 runs again: a crash now must bring it again */
     jg_offsets_finish(&offsets, TOPIC, 0, 6); /* a late end of what was sought over changes nothing */
     assert_int_equal(safe(&offsets), -1);
     jg_offsets_finish(&offsets, TOPIC, 0, 5);

@@ -15,8 +15,8 @@
 #define FOREIGN_JID "ffffffffffffffffffffffffffffffff-0123456789abcdef0123"
 
 static const char *const whole[][2] = {
-    {"jobgate-v", "1"}, {"jobgate-origin", "ns/jobs"}, {"jobgate-jid", JID},
-    {"jobgate-class", "Email"}, {"jobgate-key", KEY}, {"jobgate-dedup", "until_executing"},
+    {"jobgate-v", "1"},         {"jobgate-origin", "ns/jobs"}, {"jobgate-jid", JID},
+    {"jobgate-class", "Email"}, {"jobgate-key", KEY},          {"jobgate-dedup", "until_executing"},
 };
 #define WHOLE (sizeof whole / sizeof *whole)
 
@@ -79,9 +79,9 @@ static void
 a_stamp_with_a_bad_value_is_foreign(void **state)
 {
     static const char *const bad[][2] = {
-        {"jobgate-v", "2"}, {"jobgate-origin", "ns/other"}, {"jobgate-origin", "other/jobs"}, {"jobgate-jid", "x"},
-        {"jobgate-jid", FOREIGN_JID}, {"jobgate-class", ""}, {"jobgate-key", "0123"}, {"jobgate-dedup", "none"},
-        {"jobgate-dedup", "sometimes"},
+        {"jobgate-v", "2"},      {"jobgate-origin", "ns/other"}, {"jobgate-origin", "other/jobs"},
+        {"jobgate-jid", "x"},    {"jobgate-jid", FOREIGN_JID},   {"jobgate-class", ""},
+        {"jobgate-key", "0123"}, {"jobgate-dedup", "none"},      {"jobgate-dedup", "sometimes"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
