@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures that every test shares: servers, topics, and what was built.
 
-JOBGATE_BUILD names the build folder under test (build/release unless set). In a sanitizer's build only those tests run
+JGTEST_BUILD names the build folder under test (build/release unless set). In a sanitizer's build only those tests run
 that start what was built there (fixtures `program`, `cli`), and load the plugin into nothing else (marker
 `foreign_host`); a report of the sanitizer fails the test in which it was made.
 """
@@ -19,7 +19,7 @@ from support.kafka import KafkaCluster
 from support.redis import RedisServer
 
 ROOT = Path(__file__).parents[1]
-BUILD = (ROOT / os.environ.get("JOBGATE_BUILD", "build/release")).resolve()
+BUILD = (ROOT / os.environ.get("JGTEST_BUILD", "build/release")).resolve()
 ADDR_NO_RANDOMIZE = 0x0040000
 
 

@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-BUILD = (ROOT / os.environ.get("JOBGATE_BUILD", "build/release")).resolve()
+BUILD = (ROOT / os.environ.get("JGTEST_BUILD", "build/release")).resolve()
 # As bench_client.h has it.
 WARM_UP = 64
 LIMIT_S = 120

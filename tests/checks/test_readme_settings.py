@@ -9,5 +9,5 @@ from checks.tree import ROOT
 
 def test_the_tables_of_the_readme_are_those_that_the_command_prints(build_dir):
     result = subprocess.run([ROOT / "scripts" / "readme-tables", "--check"], capture_output=True, text=True,
-                            env={**os.environ, "JOBGATE_BUILD": str(build_dir)})
+                            env={**os.environ, "JGTEST_BUILD": str(build_dir)})
     assert result.returncode == 0, result.stderr

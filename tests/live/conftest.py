@@ -143,7 +143,7 @@ class Site:
     def queued(self, producer, job=None, **fields):
         """Produce a job and wait until its claim is confirmed. Returns its delivery report."""
         report = producer.delivered(job or produce_job("Mail", [1]), **fields)
-        jid = report.header("jobgate-jid")
+        jid = report.stamp
         wait_until(lambda: any(claim["jid"] == jid and claim["st"] == "q" for claim in self.claims()), 30,
                    f"the claim of {jid} is confirmed")
         return report

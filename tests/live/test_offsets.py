@@ -111,7 +111,7 @@ def test_a_clean_close_reruns_nothing(make_site, mode, end):
     site = make_site({"jobgate.default.dedup": mode})
     producer, first = site.producer(), site.consumer()
     for number in range(3):
-        producer.delivered(mail(number))
+        assert producer.delivered(mail(number)).is_original
     for _ in range(3):
         first.next()
     end(first)
@@ -146,7 +146,7 @@ def test_close_redeliver_runs_the_last_job_again(make_site, mode):
 
 def test_a_close_without_a_job_in_hand_commits_what_was_done(site):
     producer, first = site.producer(), site.consumer()
-    producer.delivered(mail())
+    assert producer.delivered(mail()).is_original
     first.next()
     first.poll()
     close_in_order(first)
@@ -180,7 +180,7 @@ def test_a_seek_back_runs_the_job_again(make_site):
 def test_a_program_that_stores_offsets_itself_decides_alone(site):
     producer, consumer = site.producer(), site.consumer({**OFTEN, "enable.auto.offset.store": "false"})
     for number in range(3):
-        producer.delivered(mail(number))
+        assert producer.delivered(mail(number)).is_original
     for _ in range(3):
         consumer.next()
     consumer.store_offset(0, 2)
@@ -192,7 +192,7 @@ def test_a_program_that_stores_offsets_itself_decides_alone(site):
 def test_a_program_that_commits_itself_decides_alone(site):
     producer, consumer = site.producer(), site.consumer({"enable.auto.commit": "false"})
     for number in range(3):
-        producer.delivered(mail(number))
+        assert producer.delivered(mail(number)).is_original
     for _ in range(3):
         consumer.next()
     assert site.committed() < 0
@@ -238,6 +238,7 @@ def test_a_rebalance_loses_no_job_and_finished_ones_do_not_come_again(make_site,
     wait_until(both_work, 30, "the second consumer has work", interval_s=0.1)
     expected = {own_jid(job) for job in jobs + more}
     wait_until(lambda: {message.jid for message in first.starts() + second.starts()} == expected, 30, "all jobs ran")
+    assert all(message.is_original for message in first.starts() + second.starts())
     ran = jids(first.starts() + second.starts())
     assert len(ran) == len(set(ran))
     if callback:

@@ -29,6 +29,6 @@ def test_the_acl_of_the_readme_is_enough(make_site, own_redis, cli):
     assert len(consumer.take(LAST)) == 1
     status = cli("status", "--json", "-X", f"jobgate.store={url}")
     assert status.returncode == 0, status.stderr
-    explained = cli("explain", duplicate.header("jobgate-jid"), "-X", f"jobgate.store={url}")
+    explained = cli("explain", duplicate.stamp, "-X", f"jobgate.store={url}")
     assert explained.returncode == 0, explained.stderr
     assert "NOPERM" not in producer.app.stderr + consumer.app.stderr + status.stderr + explained.stderr

@@ -35,7 +35,7 @@ def test_an_aborted_transactions_claim_turns_nothing_away(site, transactional):
     site.queued(producer, produce_job("Other", []))
     job = mail()
     report = producer.delivered(job)
-    assert report.header("jobgate-candidate-of") == aborted.header("jobgate-jid")
+    assert report.header("jobgate-candidate-of") == aborted.stamp
     transactional.transaction("abort")
     producer.delivered(LAST)
     ran = site.consumer().take(LAST)
@@ -44,11 +44,11 @@ def test_an_aborted_transactions_claim_turns_nothing_away(site, transactional):
 
 def test_a_job_produced_after_an_abort_runs(site, transactional):
     transactional.transaction("begin")
-    acknowledged(transactional, mail())
+    assert acknowledged(transactional, mail()).is_original
     transactional.transaction("abort")
     transactional.transaction("begin")
     job = mail()
-    transactional.accepted(job)
+    assert acknowledged(transactional, job).header("jobgate-duplicate-of") is None
     transactional.accepted(LAST)
     transactional.transaction("commit")
     assert [message.jid for message in site.consumer().take(LAST)] == [own_jid(job)]
@@ -60,7 +60,9 @@ def test_a_committed_transactions_jobs_run(site, transactional):
     for job in [*jobs, LAST]:
         transactional.accepted(job)
     transactional.transaction("commit")
-    assert [message.jid for message in site.consumer().take(LAST)] == [own_jid(job) for job in jobs]
+    ran = site.consumer().take(LAST)
+    assert [message.jid for message in ran] == [own_jid(job) for job in jobs]
+    assert all(message.is_original for message in ran)
 
 
 def test_in_a_transaction_a_duplicate_is_marked_where_it_would_be_rejected(site, transactional):
@@ -69,7 +71,7 @@ def test_in_a_transaction_a_duplicate_is_marked_where_it_would_be_rejected(site,
     transactional.accepted(mail())
     transactional.accepted(LAST)
     transactional.transaction("commit")
-    assert site.log()[1].header("jobgate-duplicate-of") == original.header("jobgate-jid")
+    assert site.log()[1].header("jobgate-duplicate-of") == original.stamp
     consumer = site.consumer()
     assert len(consumer.take(LAST)) == 1
     assert len(consumer.skips()) == 1
@@ -80,5 +82,5 @@ def test_an_aborted_duplicate_leaves_its_originals_claim_alone(site, transaction
     transactional.transaction("begin")
     acknowledged(transactional, mail())
     transactional.transaction("abort")
-    assert site.claim()["jid"] == original.header("jobgate-jid")
+    assert site.claim()["jid"] == original.stamp
     assert site.claim()["st"] == "q"

@@ -18,7 +18,7 @@ from confluent_kafka import TopicPartition
 from support.kafka import QUIET
 from support.processes import wait_until
 
-BUILD = (Path(__file__).parents[2] / os.environ.get("JOBGATE_BUILD", "build/release")).resolve()
+BUILD = (Path(__file__).parents[2] / os.environ.get("JGTEST_BUILD", "build/release")).resolve()
 # How long to wait for what must come. Only a failing test waits so long.
 PATIENCE_S = 30
 REPORTS = ("ERROR: AddressSanitizer", "WARNING: ThreadSanitizer", "ERROR: LeakSanitizer", "runtime error:",
@@ -83,7 +83,21 @@ class Message:
 
     @property
     def jid(self):
+        """What produce_job() put into the payload."""
         return own_jid(self.value)
+
+    @property
+    def stamp(self):
+        """The jid that the producing plugin gave the job."""
+        jid = self.header("jobgate-jid")
+        assert jid, f"no plugin produced {self}"
+        return jid
+
+    @property
+    def is_original(self):
+        """A plugin produced it, claimed, as nobody's duplicate or candidate."""
+        return bool(self.stamp) and not set(self.stamps) & {"jobgate-duplicate-of", "jobgate-candidate-of",
+                                                            "jobgate-unclaimed"}
 
     def __repr__(self):
         what = self.error and f"{self.error}: {self.text}" or f"{self.value!r} {self.headers}"

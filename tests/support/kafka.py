@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from support.processes import ServerError, ServerProcess, drop_directory, free_ports, new_directory
 
-JARS = Path(os.environ.get("JOBGATE_KAFKA", Path(__file__).parents[2] / "build" / "kafka")) / "lib"
+JARS = Path(os.environ.get("JGTEST_KAFKA", Path(__file__).parents[2] / "build" / "kafka")) / "lib"
 START_S = 90
 
 # One JVM per broker on a small machine: little memory, no compiler threads that are busy for the first minute.

@@ -33,7 +33,7 @@ step() {
 # run_pytest <preset> <pytest's words>... <JUnit file>
 run_pytest() {
     local preset=$1 words=("${@:2:$#-2}")
-    JOBGATE_BUILD=build/$preset "${pytest[@]}" "${words[@]}" --junitxml="${!#}"
+    JGTEST_BUILD=build/$preset "${pytest[@]}" "${words[@]}" --junitxml="${!#}"
 }
 
 # run_ctest <preset> <label> <JUnit file>

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Thread functions that ThreadSanitizer does not intercept, by those that it does.
+/* What librdkafka and the plugin do with threads and locks, made visible to ThreadSanitizer.
  *
  * Debian's librdkafka uses glibc's thrd_, mtx_ and cnd_ functions, and the plugin pthread_clockjoin_np. ThreadSanitizer
- * would not know librdkafka's threads, nor that a queue's lock or a join orders what two threads do, and would report
- * races that are none. A host that defines these functions comes first in symbol lookup, so all of it uses these. */
+ * intercepts none of them: it would not know librdkafka's threads, nor that a queue's lock or a join orders what two
+ * threads do, and would report races that are none. A host that defines these functions comes first in symbol lookup, so
+ * all of it uses these.
+ *
+ * tsan.supp tells ThreadSanitizer to ignore what librdkafka calls itself; so the read-write locks, which it does
+ * intercept, go through here as well: the call then comes from the host. Destroying a lock does nothing, here as in
+ * glibc: librdkafka knows by an atomic count that it is the last user, which ThreadSanitizer does not. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -110,7 +115,7 @@ mtx_init(mtx_t *mutex, int type)
 EXPORTED void
 mtx_destroy(mtx_t *mutex)
 {
-    pthread_mutex_destroy(mutex_of(mutex));
+    (void)mutex;
 }
 
 EXPORTED int
@@ -140,7 +145,7 @@ cnd_init(cnd_t *cond)
 EXPORTED void
 cnd_destroy(cnd_t *cond)
 {
-    pthread_cond_destroy(cond_of(cond));
+    (void)cond;
 }
 
 EXPORTED int
@@ -168,4 +173,41 @@ cnd_timedwait(cnd_t *restrict cond, mtx_t *restrict mutex, const struct timespec
     if (err == 0)
         return thrd_success;
     return err == ETIMEDOUT ? thrd_timedout : thrd_error;
+}
+
+/* ThreadSanitizer's own, of which the plain names are weak aliases. */
+int __interceptor_pthread_rwlock_init(pthread_rwlock_t *lock, const pthread_rwlockattr_t *attr);
+int __interceptor_pthread_rwlock_rdlock(pthread_rwlock_t *lock);
+int __interceptor_pthread_rwlock_wrlock(pthread_rwlock_t *lock);
+int __interceptor_pthread_rwlock_unlock(pthread_rwlock_t *lock);
+
+EXPORTED int
+pthread_rwlock_init(pthread_rwlock_t *restrict lock, const pthread_rwlockattr_t *restrict attr)
+{
+    return __interceptor_pthread_rwlock_init(lock, attr);
+}
+
+EXPORTED int
+pthread_rwlock_destroy(pthread_rwlock_t *lock)
+{
+    (void)lock;
+    return 0;
+}
+
+EXPORTED int
+pthread_rwlock_rdlock(pthread_rwlock_t *lock)
+{
+    return __interceptor_pthread_rwlock_rdlock(lock);
+}
+
+EXPORTED int
+pthread_rwlock_wrlock(pthread_rwlock_t *lock)
+{
+    return __interceptor_pthread_rwlock_wrlock(lock);
+}
+
+EXPORTED int
+pthread_rwlock_unlock(pthread_rwlock_t *lock)
+{
+    return __interceptor_pthread_rwlock_unlock(lock);
 }
