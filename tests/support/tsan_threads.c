@@ -3,8 +3,8 @@
  *
  * Debian's librdkafka uses glibc's thrd_, mtx_ and cnd_ functions, and the plugin pthread_clockjoin_np. ThreadSanitizer
  * intercepts none of them: it would not know librdkafka's threads, nor that a queue's lock or a join orders what two
- * threads do, and would report races that are none. A host that defines these functions comes first in symbol lookup, so
- * all of it uses these.
+ * threads do, and would report races that are none. A host that defines these functions comes first in symbol lookup,
+ * so all of it uses these.
  *
  * tsan.supp tells ThreadSanitizer to ignore what librdkafka calls itself; so the read-write locks, which it does
  * intercept, go through here as well: the call then comes from the host. Destroying a lock does nothing, here as in
