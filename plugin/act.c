@@ -55,10 +55,37 @@ jg_act_skip(struct jg_gate *gate, rd_kafka_message_t *rkmessage)
 }
 
 void
+jg_act_withhold(rd_kafka_message_t *rkmessage, const char *reason)
+{
+    become_error(rkmessage, RD_KAFKA_RESP_ERR__STATE, keep_text(reason));
+}
+
+/* Where the partition has to go back to: the message, or a lower one that another thread holds back. */
+static int64_t
+hold(struct jg_gate *gate, const rd_kafka_message_t *rkmessage)
+{
+    int64_t offset = rkmessage->offset;
+    pthread_mutex_lock(&gate->lock);
+    struct jg_partition *seen =
+        jg_offsets_find(&gate->offsets, gate->rdk->topic_name(rkmessage->rkt), rkmessage->partition);
+    if (seen)
+        offset = jg_offsets_hold(seen, offset);
+    pthread_mutex_unlock(&gate->lock);
+    return offset;
+}
+
+void
 jg_act_hold_back(struct jg_gate *gate, rd_kafka_message_t *rkmessage, const char *reason)
 {
-    /* The seek outdates at once what was fetched after the message; it does not wait. */
-    gate->rdk->seek(rkmessage->rkt, rkmessage->partition, rkmessage->offset, 0);
-    become_error(rkmessage, RD_KAFKA_RESP_ERR__STATE, keep_text(reason));
+    int64_t offset = rkmessage->offset;
+    int64_t back = hold(gate, rkmessage);
+    /* The seek outdates at once what was fetched after the message; it does not wait. Again when another thread has
+     * come to hold a lower one meanwhile, whose seek ours may have followed. */
+    do {
+        offset = back;
+        gate->rdk->seek(rkmessage->rkt, rkmessage->partition, offset, 0);
+        back = hold(gate, rkmessage);
+    } while (back < offset);
+    jg_act_withhold(rkmessage, reason);
     jg_count(JG_COUNT_SOUGHT_BACK, 1);
 }

@@ -13,9 +13,11 @@ JG_MUST_USE bool jg_act_reject(struct jg_gate *gate, rd_kafka_message_t *rkmessa
 /* Keep the message from the application: it sees `jobgate.skip.error` instead. */
 void jg_act_skip(struct jg_gate *gate, rd_kafka_message_t *rkmessage);
 
-/* Keep the message back: the application sees _STATE with `reason` instead, and the partition goes back to it, so that
- * it comes again. Only where the same batch call has gathered nothing of the partition before it: the seek would purge
- * that for good. */
+/* Keep the message from the application: it sees _STATE with `reason` instead. */
+void jg_act_withhold(rd_kafka_message_t *rkmessage, const char *reason);
+
+/* The same, and the partition goes back to the message, so that it comes again. Not in a batch call: the seek would
+ * purge what the call has gathered, for good, and the error itself. */
 void jg_act_hold_back(struct jg_gate *gate, rd_kafka_message_t *rkmessage, const char *reason);
 
 #endif

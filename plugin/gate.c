@@ -99,17 +99,20 @@ open_store(struct jg_gate *gate)
 static void
 settle(struct jg_gate *gate, rd_kafka_conf_t *rk_conf)
 {
+    struct jg_error error;
+    if (gate->settings->disable != JG_DISABLE_NO || (gate->client.consumer && gate->settings->observe)) {
+        gate->refused.text[0] = '\0'; /* it governs nothing, so there is nothing to refuse */
+        return;
+    }
     if (!gate->refused.text[0] && jg_client_check(&gate->client, gate->settings, &gate->refused) == JG_OK)
         open_store(gate);
-    struct jg_error error;
-    if (gate->client.consumer && gate->settings->disable == JG_DISABLE_NO && !gate->settings->observe &&
-        jg_client_take_over(gate->rdk, rk_conf, &gate->client, jg_gate_rebalance, &error) != JG_OK) {
+    if (gate->client.consumer &&
+        jg_client_take_over(gate->rdk, rk_conf, &gate->client, jg_gate_rebalance, &error) != JG_OK)
         gate->refused = error;
-    }
     if (!gate->refused.text[0])
         return;
     if (gate->client.consumer)
-        jg_storing_take(gate); /* nothing governed will be handed out, so nothing governed may be stored */
+        (void)jg_storing_take(gate); /* nothing governed will be handed out, so nothing governed may be stored */
     jg_log(&gate->log, JG_LOG_ERROR, "CONF", "this handle is refused: %s", gate->refused.text);
 }
 

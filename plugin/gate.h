@@ -152,8 +152,8 @@ void jg_gate_finish(struct jg_gate *gate, struct jg_run *run);
 /* `run` has ended: tell the store in the background if it has to know, then finish it. Takes ownership. */
 void jg_gate_end_later(struct jg_gate *gate, struct jg_run *run, int64_t now_ms);
 
-/* Take storing offsets over from librdkafka, where it would store them as messages are handed out. Idempotent. */
-void jg_storing_take(struct jg_gate *gate);
+/* Take storing offsets over from librdkafka, where it would store them as messages are handed out. True: just now. */
+bool jg_storing_take(struct jg_gate *gate);
 /* Leave it to librdkafka again: only it knows which messages of a batch call the application got. */
 void jg_storing_give_back(struct jg_gate *gate);
 /* Store the safe offset of a partition if it moved and is ours to store. Not under the lock. */

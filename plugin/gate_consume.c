@@ -10,6 +10,7 @@
 #include "plugin/stamp.h"
 
 #define REFUSAL_EVERY_MS 1000
+#define BATCH_REFUSAL_MS 2 /* a refused batch call runs through a backlog at this pace */
 #define NO_STORE "jobgate: this job has a claim, but jobgate.store is not set here: set it to the producer's store"
 #define UNSEEN_END "with batch calls or several polling threads the end of a job cannot be seen"
 #define UNSEEN_CURE                                                                                                    \
@@ -31,30 +32,38 @@ struct coming {
 
 /* --- what is done with it --- */
 
-/* Under the lock. A seek back makes what was handed out from here on come again: those runs go to *again. */
+/* It is unfinished from now on, also while it waits for the store: nothing past it may be stored. A seek back makes
+ * what was handed out from here on come again, so that is forgotten. */
 static void
-note_seen(struct jg_gate *gate, const struct coming *coming, bool finished, struct jg_run **again)
+open_offset(struct jg_gate *gate, const struct coming *coming)
 {
     const char *topic = coming->topic;
     int32_t partition = coming->rkmessage->partition;
     int64_t offset = coming->rkmessage->offset;
+    struct jg_run *again = NULL;
+    pthread_mutex_lock(&gate->lock);
     const struct jg_partition *seen = jg_offsets_find(&gate->offsets, topic, partition);
-    *again =
-        seen && offset < seen->next ? jg_inflight_take(&gate->inflight, topic, partition, offset, INT64_MAX) : NULL;
+    if (seen && offset < seen->next)
+        again = jg_inflight_take(&gate->inflight, topic, partition, offset, INT64_MAX);
     /* Out of memory: the offset is not tracked, hence stored with the next one that is. */
-    if (jg_offsets_begin(&gate->offsets, topic, partition, offset) == JG_OK && finished)
-        jg_offsets_finish(&gate->offsets, topic, partition, offset);
+    (void)!jg_offsets_begin(&gate->offsets, topic, partition, offset);
+    pthread_mutex_unlock(&gate->lock);
+    jg_count(JG_COUNT_LOST_RUN, (int64_t)jg_run_destroy_all(again));
+}
+
+static void
+finish_offset(struct jg_gate *gate, const struct coming *coming)
+{
+    pthread_mutex_lock(&gate->lock);
+    jg_offsets_finish(&gate->offsets, coming->topic, coming->rkmessage->partition, coming->rkmessage->offset);
+    pthread_mutex_unlock(&gate->lock);
+    jg_storing_store_safe(gate, coming->topic, coming->rkmessage->partition);
 }
 
 static void
 skip(struct jg_gate *gate, const struct coming *coming, const char *original)
 {
-    struct jg_run *again;
-    pthread_mutex_lock(&gate->lock);
-    note_seen(gate, coming, true, &again);
-    pthread_mutex_unlock(&gate->lock);
-    (void)jg_run_destroy_all(again);
-    jg_storing_store_safe(gate, coming->topic, coming->rkmessage->partition);
+    finish_offset(gate, coming);
     jg_act_skip(gate, coming->rkmessage);
     jg_log_rated(&gate->log, &gate->rates[JG_RATE_SKIP], JG_LOG_INFO, "SKIP",
                  "class %s: job %s at %s/%d/%lld is a duplicate of %s: skipped", coming->stamp.class_name,
@@ -71,20 +80,33 @@ hold_back(struct jg_gate *gate, const struct coming *coming, const char *reason)
     jg_act_hold_back(gate, coming->rkmessage, reason);
 }
 
-/* A refusal comes once a second: the seek brings the message again at once. */
+static void
+pause_ms(int64_t ms)
+{
+    struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000L};
+    if (ms > 0)
+        nanosleep(&pause, NULL);
+}
+
+/* A refusal comes once a second: the seek brings the message again at once. In a batch call nothing is sought back, and
+ * the call runs through what there is; in neither case is anything stored, so that it all comes again one day. */
 static void
 refuse(struct jg_gate *gate, const struct coming *coming, const char *reason)
 {
-    int64_t wait_ms = atomic_load(&gate->refusal_due_ms) - coming->now_ms;
-    if (wait_ms > 0) {
-        struct timespec pause = {.tv_sec = wait_ms / 1000, .tv_nsec = (wait_ms % 1000) * 1000000L};
-        nanosleep(&pause, NULL);
-    }
-    atomic_store(&gate->refusal_due_ms, coming->now_ms + (wait_ms > 0 ? wait_ms : 0) + REFUSAL_EVERY_MS);
+    bool taken = jg_storing_take(gate);
     jg_count(JG_COUNT_REFUSED, 1);
-    jg_storing_take(gate);
-    if (coming->batch) /* librdkafka 2.0 stores before it shows us a message of a batch */
-        jg_storing_store(gate, coming->rkmessage, false);
+    if (coming->batch) {
+        if (taken) /* librdkafka 2.0 stores before it shows us a message of a batch */
+            jg_storing_store(gate, coming->rkmessage, false);
+        pause_ms(BATCH_REFUSAL_MS);
+        jg_log_rated(&gate->log, &gate->rates[JG_RATE_HELD_BACK], JG_LOG_ERROR, "REFUSED", "%s/%d/%lld: %s",
+                     coming->topic, (int)coming->rkmessage->partition, (long long)coming->rkmessage->offset, reason);
+        jg_act_withhold(coming->rkmessage, reason);
+        return;
+    }
+    int64_t wait_ms = atomic_load(&gate->refusal_due_ms) - coming->now_ms;
+    pause_ms(wait_ms);
+    atomic_store(&gate->refusal_due_ms, coming->now_ms + (wait_ms > 0 ? wait_ms : 0) + REFUSAL_EVERY_MS);
     hold_back(gate, coming, reason);
 }
 
@@ -121,7 +143,7 @@ new_run(struct jg_gate *gate, const struct coming *coming)
     run->dedup_ttl_ms = policy.dedup_ttl_ms;
     if (run->dedup == JG_DEDUP_UNTIL_EXECUTED && gate->completion == JG_COMPLETION_AUTO)
         run->dedup = end_claim_at_start(gate, coming);
-    run->in_store = run->dedup == JG_DEDUP_UNTIL_EXECUTED && !coming->stamp.unclaimed;
+    run->in_store = gate->store && run->dedup == JG_DEDUP_UNTIL_EXECUTED && !coming->stamp.unclaimed;
     snprintf(run->member, sizeof run->member, "%s@%s@%s/%d/%lld", run->jid, gate->id, coming->topic,
              (int)rkmessage->partition, (long long)rkmessage->offset);
     return run;
@@ -142,14 +164,13 @@ hand_out(struct jg_gate *gate, const struct coming *coming, struct jg_run *run)
 {
     rd_kafka_queue_t *probe = NULL;
     struct jg_run *other = NULL;
-    struct jg_run *again = NULL;
     jg_count(JG_COUNT_RUN, 1);
     pthread_mutex_lock(&gate->lock);
     if (gate->current) { /* another thread was handed a job while this one asked the store */
         other = jg_gate_take_current(gate);
         gate->completion = JG_COMPLETION_AUTO;
     }
-    note_seen(gate, coming, gate->completion != JG_COMPLETION_POLL, &again);
+    bool finished = gate->completion != JG_COMPLETION_POLL;
     struct jg_run *lost = make_room(gate);
     bool kept = gate->completion == JG_COMPLETION_POLL || (gate->completion == JG_COMPLETION_COMMIT && run->in_store);
     if (kept)
@@ -168,12 +189,12 @@ hand_out(struct jg_gate *gate, const struct coming *coming, struct jg_run *run)
     pthread_mutex_unlock(&gate->lock);
     if (other)
         jg_gate_end_unseen(gate, other, "a message");
-    size_t gone = jg_run_destroy_all(again);
-    jg_count(JG_COUNT_LOST_RUN, (int64_t)gone + (lost != NULL) + (!kept && run->in_store));
+    jg_count(JG_COUNT_LOST_RUN, (lost != NULL) + (!kept && run->in_store));
     jg_run_destroy(lost);
     if (!kept)
         jg_run_destroy(run);
-    jg_storing_store_safe(gate, coming->topic, coming->rkmessage->partition);
+    if (finished)
+        finish_offset(gate, coming);
     /* Another message in the queue will tell as well, and costs nothing; the background thread probes later. Without
      * rebalances only a probe tells of a close. */
     if (probe && (!told_at_close || gate->rdk->queue_length(probe) == 0))
@@ -388,7 +409,8 @@ consume_governed(struct jg_gate *gate, struct coming *coming, struct jg_run *don
         return;
     }
     if (!coming->batch)
-        jg_storing_take(gate);
+        (void)jg_storing_take(gate);
+    open_offset(gate, coming);
     if (coming->stamped == JG_STAMP_OURS && coming->stamp.duplicate_of[0]) {
         end_done(gate, done, coming->now_ms);
         skip(gate, coming, coming->stamp.duplicate_of);

@@ -53,7 +53,7 @@ add(struct jg_offsets *offsets, const char *topic, int32_t number, int64_t offse
     }
     partition->partition = number;
     partition->first = partition->next = offset;
-    partition->stored = -1;
+    partition->stored = partition->held = -1;
     offsets->partitions[offsets->count++] = partition;
     return partition;
 }
@@ -87,9 +87,19 @@ jg_offsets_begin(struct jg_offsets *offsets, const char *topic, int32_t number, 
     }
     if (offset < partition->next)
         rewind_to(partition, offset);
+    if (offset <= partition->held)
+        partition->held = -1;
     partition->open[partition->open_count++] = offset;
     partition->next = offset + 1;
     return JG_OK;
+}
+
+int64_t
+jg_offsets_hold(struct jg_partition *partition, int64_t offset)
+{
+    if (partition->held < 0 || offset < partition->held)
+        partition->held = offset;
+    return partition->held;
 }
 
 void

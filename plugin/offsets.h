@@ -18,6 +18,7 @@ struct jg_partition {
     int64_t *open; /* unfinished offsets, ascending; owned */
     size_t open_count, open_room;
     int64_t stored; /* the last safe offset that was handed to librdkafka; -1: none */
+    int64_t held;   /* the lowest offset that was held back and has not come again; -1: none */
     bool storing;   /* a thread is about to store: it looks again when it is done */
 };
 
@@ -35,6 +36,9 @@ struct jg_partition *jg_offsets_find(struct jg_offsets *offsets, const char *top
  * from there on. JG_ENOMEM: nothing changed. */
 JG_MUST_USE enum jg_err jg_offsets_begin(struct jg_offsets *offsets, const char *topic, int32_t partition,
                                          int64_t offset);
+
+/* The message is held back, so it stays open. Returns where to seek to: it, or a lower one that is held back too. */
+int64_t jg_offsets_hold(struct jg_partition *partition, int64_t offset);
 
 /* The message is finished. Unknown partitions and offsets (revoked since, or sought over) are ignored. */
 void jg_offsets_finish(struct jg_offsets *offsets, const char *topic, int32_t partition, int64_t offset);

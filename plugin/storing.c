@@ -12,13 +12,13 @@ set(struct jg_gate *gate, const char *value)
     (void)gate->rdk->conf_set(gate->rk_conf, "enable.auto.offset.store", value, NULL, 0);
 }
 
-void
+bool
 jg_storing_take(struct jg_gate *gate)
 {
-    if (gate->client.auto_store && !atomic_load(&gate->storing)) {
-        set(gate, "false");
-        atomic_store(&gate->storing, true);
-    }
+    if (!gate->client.auto_store || atomic_load(&gate->storing))
+        return false;
+    set(gate, "false");
+    return !atomic_exchange(&gate->storing, true);
 }
 
 void

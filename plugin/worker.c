@@ -12,6 +12,7 @@
 
 #define BATCH_OPS 128
 #define QUEUE_MOST 200000  /* confirmations and the like that wait for a store; older ones are dropped and counted */
+#define NOTE_MOST 1000     /* runs that are looked through for each renewal */
 #define TICK_MS 1000       /* with nothing to do */
 #define BUSY_TICK_MS 100   /* while a job runs unprobed, or an answer is due */
 #define DOWN_TICK_MS 25    /* while the store is down */
@@ -25,12 +26,14 @@ at_ms(int64_t ms)
 
 /* --- one batch of waiting operations --- */
 
-/* The store's data may be of a new epoch: the next renewal starts from there. */
+/* The store's data may be of a new epoch: the next renewal starts from there. With very many runs that is left out:
+ * then one that expired may come back once more. */
 static void
 note_epoch(struct jg_gate *gate, const struct jg_op *renewal)
 {
     pthread_mutex_lock(&gate->lock);
-    for (struct jg_run *run = gate->inflight.head; run; run = run->next)
+    struct jg_run *run = gate->inflight.count <= NOTE_MOST ? gate->inflight.head : NULL;
+    for (; run; run = run->next)
         if (strcmp(run->member, renewal->member) == 0)
             run->epoch = renewal->epoch;
     pthread_mutex_unlock(&gate->lock);
@@ -236,7 +239,7 @@ rest(struct jg_gate *gate, bool busy, bool store_ok, int64_t renewed_ms)
     int64_t renew_every_ms = gate->renew_every_ms;
     struct timespec until = at_ms(next_tick(gate, busy, jg_clock_ms(), renewed_ms));
     bool timed_out = false;
-    while (!timed_out && !atomic_load(&gate->stopping) && !(gate->queue.head && store_ok) &&
+    while (!timed_out && !atomic_load(&gate->stopping) && !(gate->store && gate->queue.head && store_ok) &&
            renew_every_ms == gate->renew_every_ms)
         timed_out = pthread_cond_timedwait(&gate->wake, &gate->lock, &until) == ETIMEDOUT;
     pthread_mutex_unlock(&gate->lock);
@@ -313,8 +316,10 @@ jg_worker_push(struct jg_gate *gate, struct jg_pending *pending)
     if (taken) {
         gate->completions += pending->run != NULL;
         jg_queue_push(&gate->queue, pending);
-        if (gate->queue.count > QUEUE_MOST && !gate->queue.head->run)
+        if (gate->queue.count > QUEUE_MOST && !gate->queue.head->run) {
             dropped = jg_queue_pop(&gate->queue);
+            gate->renewals -= dropped->op.kind == JG_OP_RENEW;
+        }
         pthread_cond_signal(&gate->wake);
     }
     pthread_mutex_unlock(&gate->lock);
