@@ -77,7 +77,7 @@ hold(struct jg_gate *gate, const rd_kafka_message_t *rkmessage)
 void
 jg_act_hold_back(struct jg_gate *gate, rd_kafka_message_t *rkmessage, const char *reason)
 {
-    int64_t offset = rkmessage->offset;
+    int64_t offset;
     int64_t back = hold(gate, rkmessage);
     /* The seek outdates at once what was fetched after the message; it does not wait. Again when another thread has
      * come to hold a lower one meanwhile, whose seek ours may have followed. */

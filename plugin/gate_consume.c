@@ -14,7 +14,7 @@
 #define NO_STORE "jobgate: this job has a claim, but jobgate.store is not set here: set it to the producer's store"
 #define UNSEEN_END "with batch calls or several polling threads the end of a job cannot be seen"
 #define UNSEEN_CURE                                                                                                    \
-    "Set enable.auto.offset.store=false and store offsets when jobs are done, or take one message per poll on one "    \
+    "set enable.auto.offset.store=false and store offsets when jobs are done, or take one message per poll on one "    \
     "thread, or use dedup=until_executing"
 #define INFLIGHT_MOST                                                                                                  \
     100000 /* open until_executed jobs of one instance; with more, the oldest are no longer renewed                    \
@@ -119,7 +119,7 @@ end_claim_at_start(struct jg_gate *gate, const struct coming *coming)
 {
     jg_log_rated(&gate->log, &gate->rates[JG_RATE_REFUSED], JG_LOG_ERROR, "RUN",
                  "class %s has dedup=until_executed at its producer, but " UNSEEN_END
-                 ": its claims end when its jobs start. " UNSEEN_CURE,
+                 ": its claims end when its jobs start; " UNSEEN_CURE,
                  coming->stamp.class_name);
     return JG_DEDUP_UNTIL_EXECUTING;
 }
@@ -341,7 +341,7 @@ is_refused(const struct jg_gate *gate)
     if (gate->refused.text[0])
         return gate->refused.text;
     if (gate->completion == JG_COMPLETION_AUTO && jg_conf_has_until_executed(gate->conf))
-        return "jobgate: dedup=until_executed is set, and " UNSEEN_END ". " UNSEEN_CURE;
+        return "jobgate: dedup=until_executed is set, and " UNSEEN_END ": " UNSEEN_CURE;
     return NULL;
 }
 

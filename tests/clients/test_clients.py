@@ -174,10 +174,10 @@ def test_until_executed_is_refused_with_batch_calls_and_the_cure_helps(queue, jo
     refused = queue.consumer(kind, settings, {"CLIENT_BATCH": 10})
     refusal = refused.line("error _STATE 0 0 ")
     assert "set enable.auto.offset.store=false and store offsets when jobs are done" in refusal
-    refused.line("error _STATE 0 0 ", count=2)
+    refused.line("error _STATE 0 2 ")
     assert not refused.found("job ")
     refused.stop()
-    assert queue.committed() < 0
+    assert queue.committed() <= 0, "what was refused counts as consumed"
 
     cured = queue.consumer(kind, {**settings, "enable.auto.offset.store": "false"},
                            {"CLIENT_BATCH": 10, "CLIENT_STORE": 1})
