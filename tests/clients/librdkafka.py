@@ -2,7 +2,8 @@
 """One copy of librdkafka, called by ctypes: handles with interceptors, and nothing of jobgate."""
 
 import ctypes
-from ctypes import CFUNCTYPE, POINTER, Structure, byref, c_char_p, c_int, c_int32, c_int64, c_size_t, c_void_p
+from ctypes import (CFUNCTYPE, POINTER, Structure, byref, c_char_p, c_int, c_int32, c_int64, c_size_t, c_void_p,
+                    string_at)
 
 PRODUCER, CONSUMER = 0, 1
 NO_ERROR, PARTITION_EOF, UNKNOWN_PARTITION, NO_OFFSET = 0, -191, -190, -168
@@ -13,6 +14,10 @@ INVALID_OFFSET = -1001
 class Message(Structure):
     _fields_ = [("err", c_int), ("rkt", c_void_p), ("partition", c_int32), ("payload", c_char_p), ("len", c_size_t),
                 ("key", c_void_p), ("key_len", c_size_t), ("offset", c_int64), ("_private", c_void_p)]
+
+    def value(self):
+        """The payload's bytes; no NUL ends them."""
+        return string_at(c_void_p.from_buffer(self, Message.payload.offset).value, self.len)
 
 
 class Partition(Structure):
@@ -152,7 +157,7 @@ class Handle:
         if not message:
             return None
         seen = message.contents
-        text = self.library.message_errstr(message) if seen.err else seen.payload
+        text = self.library.message_errstr(message) if seen.err else seen.value()
         found = (seen.err, seen.offset, text)
         self.library.message_destroy(message)
         return found

@@ -91,7 +91,7 @@ def test_an_impossible_partition_makes_the_produce_call_fail_and_nothing_is_sent
     topic = make_topic()
 
     def on_send(handle, message):
-        if message.payload == b"refuse":
+        if message.value() == b"refuse":
             message.partition = IMPOSSIBLE_PARTITION
 
     producer = make(PRODUCER, on_send=on_send)
