@@ -18,12 +18,16 @@ jg_compaction_clear(struct jg_compaction *compaction)
 }
 
 enum jg_compaction_state
-jg_compaction_look(struct jg_compaction *compaction, const char *name, bool *is_new)
+jg_compaction_look(struct jg_compaction *compaction, const char *name, int64_t now_ms, bool *is_new, int64_t *noted_ms)
 {
     *is_new = false;
-    for (size_t i = 0; i < compaction->count; i++)
+    *noted_ms = now_ms;
+    for (size_t i = 0; i < compaction->count; i++) {
+        *noted_ms = compaction->checks[i].noted_ms;
         if (strcmp(compaction->checks[i].name, name) == 0)
             return compaction->checks[i].state;
+    }
+    *noted_ms = now_ms;
     if (compaction->count == JG_COMPACTION_TOPICS_MAX)
         return JG_COMPACTION_SOUND;
     struct jg_compaction_check *grown = realloc(compaction->checks, (compaction->count + 1) * sizeof *grown);
@@ -34,7 +38,8 @@ jg_compaction_look(struct jg_compaction *compaction, const char *name, bool *is_
         free(copy);
         return JG_COMPACTION_SOUND;
     }
-    compaction->checks[compaction->count++] = (struct jg_compaction_check){.name = copy, .state = JG_COMPACTION_NEW};
+    compaction->checks[compaction->count++] =
+        (struct jg_compaction_check){.name = copy, .state = JG_COMPACTION_NEW, .noted_ms = now_ms};
     *is_new = true;
     return JG_COMPACTION_NEW;
 }
@@ -89,6 +94,7 @@ learn(struct jg_gate *gate, const char *name, enum jg_compaction_state state)
     for (size_t i = 0; i < gate->compaction.count; i++)
         if (strcmp(gate->compaction.checks[i].name, name) == 0)
             gate->compaction.checks[i].state = state;
+    pthread_cond_broadcast(&gate->idle);
     pthread_mutex_unlock(&gate->lock);
 }
 

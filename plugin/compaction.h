@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A governed topic must not be compacted: a marked duplicate would replace its original. The broker is asked once per
- * topic, without waiting: until it has answered, the topic counts as sound. */
+ * topic. The first produce calls wait for the answer, bounded; then, until there is one, the topic counts as sound. */
 #ifndef JG_PLUGIN_COMPACTION_H
 #define JG_PLUGIN_COMPACTION_H
 
@@ -15,7 +15,8 @@ struct jg_compaction {
     struct jg_compaction_check {
         char *name; /* owned */
         enum jg_compaction_state state;
-    } * checks; /* owned */
+        int64_t noted_ms; /* monotonic: when it came up */
+    } * checks;           /* owned */
     size_t count;
     rd_kafka_queue_t *replies; /* NULL: nothing is asked */
     int64_t asked_ms;          /* monotonic */
@@ -23,8 +24,10 @@ struct jg_compaction {
 
 void jg_compaction_clear(struct jg_compaction *compaction);
 
-/* The topic's state; notes it when it is new. Under the gate's lock. *is_new: the background thread has work. */
-enum jg_compaction_state jg_compaction_look(struct jg_compaction *compaction, const char *name, bool *is_new);
+/* The topic's state; notes it when it is new. Under the gate's lock. *is_new: the background thread has work.
+ * *noted_ms: when it came up. */
+enum jg_compaction_state jg_compaction_look(struct jg_compaction *compaction, const char *name, int64_t now_ms,
+                                            bool *is_new, int64_t *noted_ms);
 
 struct jg_gate;
 /* Ask for new topics, read answers. Thread: the background thread, not under the lock; never waits. True: call again

@@ -72,14 +72,24 @@ refuse(struct jg_gate *gate, rd_kafka_message_t *rkmessage, const char *topic, c
     return rejected;
 }
 
+/* The first calls for a topic wait for the broker's answer, store.timeout.ms at most. */
 static bool
-is_compacted(struct jg_gate *gate, const char *topic)
+is_compacted(struct jg_gate *gate, const char *topic, int64_t now_ms)
 {
     bool is_new;
+    bool timed_out = false;
+    int64_t noted_ms;
     pthread_mutex_lock(&gate->lock);
-    enum jg_compaction_state state = jg_compaction_look(&gate->compaction, topic, &is_new);
+    enum jg_compaction_state state = jg_compaction_look(&gate->compaction, topic, now_ms, &is_new, &noted_ms);
     if (is_new)
         pthread_cond_signal(&gate->wake);
+    int64_t until_ms = noted_ms + gate->settings->store_timeout_ms;
+    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = (until_ms % 1000) * 1000000L};
+    while ((state == JG_COMPACTION_NEW || state == JG_COMPACTION_ASKED) && now_ms < until_ms && !timed_out &&
+           gate->worker_started) {
+        timed_out = pthread_cond_timedwait(&gate->idle, &gate->lock, &until) != 0;
+        state = jg_compaction_look(&gate->compaction, topic, now_ms, &is_new, &noted_ms);
+    }
     pthread_mutex_unlock(&gate->lock);
     return state == JG_COMPACTION_COMPACTED;
 }
@@ -240,7 +250,7 @@ send_identified(struct jg_gate *gate, rd_kafka_message_t *rkmessage, const char 
     if (jg_policy_is_empty(&sending.policy))
         return;
     jg_worker_start(gate);
-    if (is_compacted(gate, topic)) {
+    if (is_compacted(gate, topic, now_ms)) {
         refuse(gate, rkmessage, topic, "the topic is compacted (set its cleanup.policy=delete)");
         return;
     }

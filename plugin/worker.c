@@ -14,7 +14,8 @@
 #define QUEUE_MOST 200000  /* confirmations and the like that wait for a store; older ones are dropped and counted */
 #define NOTE_MOST 1000     /* runs that are looked through for each renewal */
 #define TICK_MS 1000       /* with nothing to do */
-#define BUSY_TICK_MS 100   /* while a job runs unprobed, or an answer is due */
+#define BUSY_TICK_MS 100   /* while a job runs unprobed */
+#define ASKED_TICK_MS 5    /* while an answer of the broker is due */
 #define DOWN_TICK_MS 25    /* while the store is down */
 #define STOP_EXTRA_MS 1000 /* beyond the store's own bounds, for a stop */
 
@@ -216,13 +217,15 @@ renew_runs_if_due(struct jg_gate *gate, int64_t now_ms, int64_t renewed_ms)
 /* --- the loop --- */
 
 static int64_t
-next_tick(struct jg_gate *gate, bool busy, int64_t now_ms, int64_t renewed_ms)
+next_tick(struct jg_gate *gate, bool asked, int64_t now_ms, int64_t renewed_ms)
 {
     int64_t renew_ms = renewed_ms + gate->renew_every_ms;
     int64_t tick_ms = TICK_MS;
     if (gate->store && !jg_store_is_up(gate->store))
         tick_ms = DOWN_TICK_MS;
-    else if (busy || (gate->current && !gate->probing))
+    else if (asked)
+        tick_ms = ASKED_TICK_MS;
+    else if (gate->current && !gate->probing)
         tick_ms = BUSY_TICK_MS;
     if (gate->unacked.order.head && gate->unacked.keep_every_ms / 2 < tick_ms)
         tick_ms = gate->unacked.keep_every_ms / 2 + 1;
@@ -233,11 +236,11 @@ next_tick(struct jg_gate *gate, bool busy, int64_t now_ms, int64_t renewed_ms)
 
 /* Sleep until there is work. */
 static void
-rest(struct jg_gate *gate, bool busy, bool store_ok, int64_t renewed_ms)
+rest(struct jg_gate *gate, bool asked, bool store_ok, int64_t renewed_ms)
 {
     pthread_mutex_lock(&gate->lock);
     int64_t renew_every_ms = gate->renew_every_ms;
-    struct timespec until = at_ms(next_tick(gate, busy, jg_clock_ms(), renewed_ms));
+    struct timespec until = at_ms(next_tick(gate, asked, jg_clock_ms(), renewed_ms));
     bool timed_out = false;
     while (!timed_out && !atomic_load(&gate->stopping) && !(gate->store && gate->queue.head && store_ok) &&
            renew_every_ms == gate->renew_every_ms)
@@ -275,9 +278,9 @@ work(void *opaque)
                 renewed_ms = now_ms;
             store_ok = work_batch(gate, now_ms, false);
         }
-        bool busy = jg_compaction_tend(gate, now_ms);
+        bool asked = jg_compaction_tend(gate, now_ms);
         jg_probe_send(gate);
-        rest(gate, busy, store_ok, renewed_ms);
+        rest(gate, asked, store_ok, renewed_ms);
     }
     if (!atomic_load(&gate->abandoned))
         jg_compaction_end(gate);

@@ -24,7 +24,8 @@ ADDR_NO_RANDOMIZE = 0x0040000
 
 
 SANITIZER_OPTIONS = (BUILD / "test_environment").read_text().split() if (BUILD / "test_environment").exists() else []
-SANITIZER_REPORTS = BUILD / "reports"
+# Each of several test processes looks at its own programs' reports.
+SANITIZER_REPORTS = BUILD / "reports" / os.environ.get("PYTEST_XDIST_WORKER", "main")
 
 
 def pytest_configure():
@@ -32,7 +33,7 @@ def pytest_configure():
     if not SANITIZER_OPTIONS:
         return
     shutil.rmtree(SANITIZER_REPORTS, ignore_errors=True)
-    SANITIZER_REPORTS.mkdir()
+    SANITIZER_REPORTS.mkdir(parents=True, exist_ok=True)
     for line in SANITIZER_OPTIONS:
         name, _, value = line.partition("=")
         os.environ[name] = f"{value}:log_path={SANITIZER_REPORTS}/report"
