@@ -197,8 +197,6 @@ void
 jg_gate_acknowledged(struct jg_gate *gate, rd_kafka_message_t *rkmessage, int64_t now_ms)
 {
     char jid[JG_JID_CHARS + 1] = "";
-    if (atomic_load(&gate->unacked_count) == 0)
-        return;
     bool known = jg_send_failed_here(gate, rkmessage, jid) || jg_stamp_jid(gate->rdk, rkmessage, jid);
     if (!known || !jid[0])
         return;

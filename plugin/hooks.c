@@ -44,7 +44,8 @@ on_acknowledgement(rd_kafka_t *rk, rd_kafka_message_t *rkmessage, void *opaque)
 {
     struct jg_gate *gate = opaque;
     (void)rk;
-    if (gate->generation == jg_process_generation())
+    /* Most programs' messages have no claim: then not even the clock is read. */
+    if (atomic_load(&gate->unacked_count) && gate->generation == jg_process_generation())
         jg_gate_acknowledged(gate, rkmessage, jg_clock_ms());
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
