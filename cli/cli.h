@@ -16,7 +16,8 @@ enum jg_exit {
     JG_EXIT_OK = 0,
     JG_EXIT_NEGATIVE = 1, /* not found, not governed, not identified */
     JG_EXIT_USAGE = 2,    /* the command line or a setting is wrong */
-    JG_EXIT_STORE = 3     /* the store does not answer */
+    JG_EXIT_STORE = 3,    /* the store does not answer */
+    JG_EXIT_KAFKA = 4     /* Kafka does not answer */
 };
 
 struct jg_cli_option {
@@ -98,16 +99,31 @@ void jg_cli_print_json(json_t *value, size_t flags);
 
 /* --- one file a word --- */
 
+enum jg_exit jg_cli_check(struct jg_cli *cli);
 enum jg_exit jg_cli_demo(struct jg_cli *cli);
+enum jg_exit jg_cli_drain(struct jg_cli *cli);
 enum jg_exit jg_cli_explain(struct jg_cli *cli);
+enum jg_exit jg_cli_group(struct jg_cli *cli);
+enum jg_exit jg_cli_held(struct jg_cli *cli);
 enum jg_exit jg_cli_key(struct jg_cli *cli);
+enum jg_exit jg_cli_limit(struct jg_cli *cli);
+enum jg_exit jg_cli_pause(struct jg_cli *cli);
+enum jg_exit jg_cli_resume(struct jg_cli *cli);
 enum jg_exit jg_cli_settings(struct jg_cli *cli);
 enum jg_exit jg_cli_status(struct jg_cli *cli);
+enum jg_exit jg_cli_unpause(struct jg_cli *cli);
 
+extern const struct jg_cli_option jg_cli_check_options[];
 extern const struct jg_cli_option jg_cli_demo_options[];
+extern const struct jg_cli_option jg_cli_drain_options[];
 extern const struct jg_cli_option jg_cli_explain_options[];
+extern const struct jg_cli_option jg_cli_group_options[];
+extern const struct jg_cli_option jg_cli_held_options[];
 extern const struct jg_cli_option jg_cli_key_options[];
+extern const struct jg_cli_option jg_cli_limit_options[]; /* of pause too */
+extern const struct jg_cli_option jg_cli_resume_options[];
 extern const struct jg_cli_option jg_cli_settings_options[];
 extern const struct jg_cli_option jg_cli_status_options[];
+extern const struct jg_cli_option jg_cli_unpause_options[];
 
 #endif

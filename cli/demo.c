@@ -10,7 +10,7 @@
 #include "base/clock.h"
 
 const struct jg_cli_option jg_cli_demo_options[] = {
-    {"bootstrap-servers", 'b', "SERVERS", "A Kafka cluster to use; needs --redis. A topic is made on it, and deleted."},
+    {"bootstrap-servers", 'b', "SERVERS", "A Kafka cluster to use; needs --redis. Topics are made on it, and deleted."},
     {"redis", 'r', "URL",
      "The store to use, e.g. redis://localhost:6379; needs --bootstrap-servers. Counters stay in it, in a namespace of "
      "their own."},
@@ -58,8 +58,8 @@ wants_color(void)
 static void
 print_introduction(const struct jg_demo *demo)
 {
-    printf("An ordinary Kafka producer and an ordinary consumer, on librdkafka %s and %s.\n"
-           "What makes their topic a queue without duplicates are these properties, and nothing else:\n\n",
+    printf("An ordinary Kafka producer and two ordinary consumers, on librdkafka %s and %s.\n"
+           "What makes their topics governed queues are these properties, and nothing else:\n\n",
            rd_kafka_version_str(), demo->redis ? "a real broker" : "its mock cluster");
     for (size_t i = 0; i < demo->property_count; i++) {
         char value[4096];
@@ -75,7 +75,7 @@ print_introduction(const struct jg_demo *demo)
 static void
 print_counters(const struct jg_demo *demo)
 {
-    static const char *const classes[] = {"EmailWorker", "ReportWorker", "ChargeWorker"};
+    static const char *const classes[] = {"EmailWorker", "ReportWorker", "ChargeWorker", JG_DEMO_LIMITED};
     struct jg_class_report report;
     printf("\nThe store's counters, as `jobgate status` reports them:\n");
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
@@ -88,7 +88,7 @@ print_counters(const struct jg_demo *demo)
         }
         putchar('\n');
     }
-    printf("They stay in Redis, in namespace %s; the topic is deleted.\n", demo->name_space);
+    printf("They stay in Redis, in namespace %s; the topics are deleted.\n", demo->name_space);
 }
 
 static enum jg_exit

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `jobgate demo`: an ordinary librdkafka producer and consumer that load the plugin by properties, and what is seen of
- * it from outside. Nothing here calls into the plugin but its public counters. One thread: a job runs between two polls
- * of the consumer, and every step waits for an event, so the same story comes out each time. */
+/* `jobgate demo`: an ordinary librdkafka producer and two consumers that load the plugin by properties, and what is
+ * seen of it from outside. Nothing here calls into the plugin but its public counters. One thread: a job runs between
+ * two polls of its consumer, and every step waits for an event, so the same story comes out each time. */
 #ifndef JG_CLI_DEMO_H
 #define JG_CLI_DEMO_H
 
@@ -11,7 +11,9 @@
 
 #define JG_DEMO_PROPERTIES 16
 #define JG_DEMO_HEADERS 16
-#define JG_DEMO_WAIT_MS 30000 /* for each event */
+#define JG_DEMO_TOPICS 2
+#define JG_DEMO_LIMITED "IndexWorker" /* the class that has a limit */
+#define JG_DEMO_WAIT_MS 30000         /* for each event */
 
 /* A job of the story, and what was seen of it. */
 struct jg_demo_job {
@@ -21,16 +23,25 @@ struct jg_demo_job {
     char name;           /* 'A' */
     bool other_spelling; /* its payload has another order and spacing */
     bool show_headers;   /* once they were seen, the others' add nothing */
+    bool second;         /* it goes to the second topic, hence to the second consumer */
 
     bool reported;           /* its delivery report came */
     rd_kafka_resp_err_t err; /* of the delivery, or of the produce call */
-    int64_t offset;          /* valid once delivered */
+    int64_t offset;          /* valid once delivered; where it came back to, once resumed */
     size_t header_count;
     struct {
         char name[40];
         char value[80];
-    } headers[JG_DEMO_HEADERS]; /* as the delivery report shows them */
+    } headers[JG_DEMO_HEADERS]; /* as the delivery report shows them, or the consumer, once resumed */
     char payload[128];
+};
+
+/* One for each topic, all in one group. */
+struct jg_demo_consumer {
+    const char *name; /* in the timeline */
+    rd_kafka_t *rk;
+    int64_t committed;                 /* its offset, as the broker has it */
+    const struct jg_demo_job *running; /* NULL: none */
 };
 
 struct jg_demo {
@@ -38,10 +49,13 @@ struct jg_demo {
     bool color;
     int64_t began_ms;
 
-    const char *bootstrap_servers; /* NULL: librdkafka's mock cluster */
-    const char *redis;             /* NULL: the memory store */
-    char plugin[4096];             /* for plugin.library.paths */
-    char topic[64];
+    const char *bootstrap_servers;
+    bool mock;         /* librdkafka's mock cluster: its groups do not reliably let a second member in */
+    const char *redis; /* NULL: the memory store */
+    char plugin[4096]; /* for plugin.library.paths */
+    char topics[JG_DEMO_TOPICS][64];
+    char topic_list[160];    /* both */
+    char holding_topic[256]; /* of the first topic and the class with a limit */
     char name_space[64];
     struct {
         const char *name;
@@ -49,15 +63,13 @@ struct jg_demo {
     } properties[JG_DEMO_PROPERTIES]; /* of producer and consumer alike, the plugin's path first */
     size_t property_count;
 
-    rd_kafka_t *plain; /* without the plugin: has the mock cluster, or makes and deletes the topic */
-    bool topic_made;
+    rd_kafka_t *plain; /* without the plugin: has the mock cluster, or makes and deletes the topics */
+    bool topics_made;
     rd_kafka_t *producer;
-    rd_kafka_t *consumer;
+    struct jg_demo_consumer consumers[JG_DEMO_TOPICS];
     struct jg_store *store;               /* with Redis: for the CLI's reports */
     int64_t (*counter)(const char *name); /* the plugin's public jobgate_counter */
     int64_t claims;                       /* claims that must be confirmed by now */
-    int64_t committed;                    /* the consumer's offset, as the broker has it */
-    const struct jg_demo_job *running;    /* NULL: none */
     bool refuted;                         /* something was not as promised */
 };
 
@@ -71,15 +83,16 @@ void jg_demo_row(const struct jg_demo *demo, enum jg_demo_look look, const char 
                  ...) JG_PRINTF(5, 6);
 /* A row for what is not as promised. Returns false. */
 bool jg_demo_refute(struct jg_demo *demo, const char *fmt, ...) JG_PRINTF(2, 3);
-void jg_demo_print_headers(const struct jg_demo_job *job);
+/* Those whose names begin so. */
+void jg_demo_print_headers(const struct jg_demo_job *job, const char *prefix);
 
 /* --- where it happens --- */
 
-/* Start or reach the cluster and the store, make the topic, gather the properties. False: said why. */
+/* Start or reach the cluster and the store, make the topics, gather the properties. False: said why. */
 JG_MUST_USE bool jg_demo_open(struct jg_demo *demo, enum jg_exit *exit);
 void jg_demo_close(struct jg_demo *demo);
 
-/* --- the two programs --- */
+/* --- the programs --- */
 
 JG_MUST_USE bool jg_demo_start_producer(struct jg_demo *demo);
 /* Produce, and wait for the delivery report: both are in `job`. False: no report came. */
@@ -89,11 +102,18 @@ JG_MUST_USE bool jg_demo_await_confirmed(struct jg_demo *demo);
 /* "": it has none. */
 const char *jg_demo_header(const struct jg_demo_job *job, const char *name);
 
-JG_MUST_USE bool jg_demo_start_consumer(struct jg_demo *demo);
-/* Poll until `job` is handed out. */
+/* Start the consumers, and poll them until each has its topic. To be called while nothing is produced yet. */
+JG_MUST_USE bool jg_demo_start_consumers(struct jg_demo *demo);
+/* In all that follow it is the consumer of the job's topic that polls. Until `job` is handed out. */
 JG_MUST_USE bool jg_demo_consume(struct jg_demo *demo, const struct jg_demo_job *job);
 /* Poll until `job` is skipped. */
 JG_MUST_USE bool jg_demo_consume_skip(struct jg_demo *demo, const struct jg_demo_job *job);
+/* Poll until `job` is skipped because it is held. */
+JG_MUST_USE bool jg_demo_consume_held(struct jg_demo *demo, const struct jg_demo_job *job);
+/* Poll until `job`, which was held, is handed out; its offset and headers are of that. */
+JG_MUST_USE bool jg_demo_consume_resumed(struct jg_demo *demo, struct jg_demo_job *job);
+/* Poll, and see no job, until `job` has ended and the plugin has counted so many completed runs. */
+JG_MUST_USE bool jg_demo_end(struct jg_demo *demo, const struct jg_demo_job *job, int64_t completed);
 /* Poll, and see no job, until the broker has an offset past `job`. */
 JG_MUST_USE bool jg_demo_await_committed(struct jg_demo *demo, const struct jg_demo_job *job);
 

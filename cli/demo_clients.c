@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An ordinary producer and an ordinary consumer, as in any program on librdkafka. The plugin comes in by properties. */
+/* An ordinary producer and ordinary consumers, as in any program on librdkafka. The plugin comes in by properties. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 #include "plugin/jobgate.h"
 
 #define POLL_MS 100
+#define HELD_TEXT JOBGATE_SKIP_TEXT ": held"
 
 /* --- handles --- */
 
@@ -24,12 +25,12 @@ set(const struct jg_demo *demo, rd_kafka_conf_t *conf, const char *name, const c
 
 /* NULL: said why. `own` are pairs of this handle's own properties. */
 static rd_kafka_t *
-start(struct jg_demo *demo, rd_kafka_type_t type, rd_kafka_conf_t *conf, const char *const own[][2], size_t own_count)
+start(const struct jg_demo *demo, rd_kafka_type_t type, rd_kafka_conf_t *conf, const char *const own[][2],
+      size_t own_count)
 {
     char text[1024] = "";
     rd_kafka_t *rk = NULL;
     bool good = true;
-    rd_kafka_conf_set_opaque(conf, demo);
     for (size_t i = 0; good && i < demo->property_count; i++)
         good = set(demo, conf, demo->properties[i].name, demo->properties[i].value);
     for (size_t i = 0; good && i < own_count; i++)
@@ -103,7 +104,7 @@ bool
 jg_demo_produce(struct jg_demo *demo, struct jg_demo_job *job)
 {
     int64_t deadline_ms = jg_clock_ms() + JG_DEMO_WAIT_MS;
-    job->err = rd_kafka_producev(demo->producer, RD_KAFKA_V_TOPIC(demo->topic), RD_KAFKA_V_PARTITION(0),
+    job->err = rd_kafka_producev(demo->producer, RD_KAFKA_V_TOPIC(demo->topics[job->second]), RD_KAFKA_V_PARTITION(0),
                                  RD_KAFKA_V_VALUE(job->payload, strlen(job->payload)),
                                  RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE(job), RD_KAFKA_V_END);
     if (job->err)
@@ -140,40 +141,93 @@ jg_demo_await_confirmed(struct jg_demo *demo)
 static void
 on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *offsets, void *opaque)
 {
-    struct jg_demo *demo = opaque;
+    struct jg_demo_consumer *consumer = opaque;
     (void)rk;
     for (int i = 0; !err && i < offsets->cnt; i++) {
-        if (!offsets->elems[i].err && offsets->elems[i].offset > demo->committed)
-            demo->committed = offsets->elems[i].offset;
+        if (!offsets->elems[i].err && offsets->elems[i].offset > consumer->committed)
+            consumer->committed = offsets->elems[i].offset;
     }
 }
 
-bool
-jg_demo_start_consumer(struct jg_demo *demo)
+static bool
+start_consumer(struct jg_demo *demo, size_t number)
 {
-    const char *const own[][2] = {
-        {"group.id", demo->topic}, {"auto.offset.reset", "earliest"}, {"auto.commit.interval.ms", "100"}};
+    /* A topic that was just made may not be known yet to each broker: looked for again soon. */
+    const char *const own[][2] = {{"group.id", demo->topics[0]},
+                                  {"auto.offset.reset", "earliest"},
+                                  {"auto.commit.interval.ms", "100"},
+                                  {"heartbeat.interval.ms", "300"},
+                                  {"topic.metadata.refresh.interval.ms", "500"}};
+    static const char *const names[JG_DEMO_TOPICS] = {"consumer", "consumer 2"};
+    struct jg_demo_consumer *consumer = &demo->consumers[number];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_offset_commit_cb(conf, on_commit);
-    demo->consumer = start(demo, RD_KAFKA_CONSUMER, conf, own, sizeof own / sizeof *own);
-    if (!demo->consumer)
+    rd_kafka_conf_set_opaque(conf, consumer);
+    consumer->name = names[number];
+    consumer->rk = start(demo, RD_KAFKA_CONSUMER, conf, own, sizeof own / sizeof *own);
+    if (!consumer->rk)
         return false;
-    (void)rd_kafka_poll_set_consumer(demo->consumer);
+    (void)rd_kafka_poll_set_consumer(consumer->rk);
     rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
-    (void)rd_kafka_topic_partition_list_add(topics, demo->topic, RD_KAFKA_PARTITION_UA);
-    rd_kafka_resp_err_t err = rd_kafka_subscribe(demo->consumer, topics);
+    (void)rd_kafka_topic_partition_list_add(topics, demo->topics[number], 0);
+    rd_kafka_resp_err_t err =
+        demo->mock ? rd_kafka_assign(consumer->rk, topics) : rd_kafka_subscribe(consumer->rk, topics);
     rd_kafka_topic_partition_list_destroy(topics);
     if (err)
-        jg_cli_complain(demo->cli, "subscribing: %s", rd_kafka_err2str(err));
+        jg_cli_complain(demo->cli, "topic %s cannot be consumed: %s", demo->topics[number], rd_kafka_err2str(err));
     return !err;
+}
+
+/* A consumer that joins later makes the others leave what they have, so once all have something, they keep it. */
+static bool
+have_joined(struct jg_demo *demo)
+{
+    size_t joined = 0;
+    for (size_t i = 0; i < JG_DEMO_TOPICS; i++) {
+        rd_kafka_topic_partition_list_t *assigned = NULL;
+        rd_kafka_message_t *rkmessage = rd_kafka_consumer_poll(demo->consumers[i].rk, POLL_MS / 10);
+        if (rkmessage) /* an error that passes, or that the end of the wait tells of */
+            rd_kafka_message_destroy(rkmessage);
+        if (rd_kafka_assignment(demo->consumers[i].rk, &assigned))
+            continue;
+        joined += assigned->cnt > 0;
+        rd_kafka_topic_partition_list_destroy(assigned);
+    }
+    return joined == JG_DEMO_TOPICS;
+}
+
+bool
+jg_demo_start_consumers(struct jg_demo *demo)
+{
+    int64_t deadline_ms = jg_clock_ms() + JG_DEMO_WAIT_MS;
+    bool joined = false;
+    for (size_t i = 0; i < JG_DEMO_TOPICS; i++)
+        if (!start_consumer(demo, i))
+            return false;
+    while (!(joined = have_joined(demo)) && jg_clock_ms() < deadline_ms)
+        ;
+    return joined || jg_demo_refute(demo, "the consumers do not get their topics");
 }
 
 /* What a poll returned, if it matters here. */
 struct seen {
-    enum { SEEN_NOTHING, SEEN_JOB, SEEN_SKIP } what;
+    enum { SEEN_NOTHING, SEEN_JOB, SEEN_SKIP, SEEN_HELD } what;
     int64_t offset;
     bool intact; /* SEEN_JOB: the payload is that of the expected job */
 };
+
+static const char *
+what_is_seen(const struct seen *seen)
+{
+    return seen->what == SEEN_JOB ? "runs" : seen->what == SEEN_HELD ? "is held" : "is skipped";
+}
+
+static bool
+says(const rd_kafka_message_t *rkmessage, const char *text)
+{
+    return rkmessage->err == RD_KAFKA_RESP_ERR__PARTITION_EOF && rkmessage->payload &&
+           !strncmp(rkmessage->payload, text, strlen(text));
+}
 
 static struct seen
 look_at(const struct jg_demo *demo, const rd_kafka_message_t *rkmessage, const struct jg_demo_job *expected)
@@ -183,78 +237,128 @@ look_at(const struct jg_demo *demo, const rd_kafka_message_t *rkmessage, const s
         seen.what = SEEN_JOB;
         seen.intact = rkmessage->len == strlen(expected->payload) &&
                       !memcmp(rkmessage->payload, expected->payload, rkmessage->len);
-    } else if (rkmessage->err == RD_KAFKA_RESP_ERR__PARTITION_EOF && rkmessage->payload &&
-               !strncmp(rkmessage->payload, JOBGATE_SKIP_TEXT, strlen(JOBGATE_SKIP_TEXT))) {
-        seen.what = SEEN_SKIP;
+    } else if (says(rkmessage, JOBGATE_SKIP_TEXT)) {
+        seen.what = says(rkmessage, HELD_TEXT) ? SEEN_HELD : SEEN_SKIP;
     } else {
-        jg_demo_row(demo, JG_DEMO_PLAIN, "consumer", rd_kafka_message_errstr(rkmessage), "poll: %s",
-                    rd_kafka_err2name(rkmessage->err));
+        jg_demo_row(demo, JG_DEMO_PLAIN, demo->consumers[expected->second].name, rd_kafka_message_errstr(rkmessage),
+                    "poll: %s", rd_kafka_err2name(rkmessage->err));
     }
     return seen;
 }
 
-/* One poll. To the plugin it says that what ran before is done. */
+/* One poll. To the plugin it says that what ran before is done. `out`: where to keep a job's headers, or NULL. */
 static struct seen
-poll_once(struct jg_demo *demo, const struct jg_demo_job *expected)
+poll_once(struct jg_demo *demo, const struct jg_demo_job *expected, struct jg_demo_job *out)
 {
     struct seen seen = {.what = SEEN_NOTHING};
-    if (demo->running)
-        jg_demo_row(demo, JG_DEMO_PLAIN, "consumer", "the program polls again, so its job is done", "%c ends",
-                    demo->running->name);
-    demo->running = NULL;
-    rd_kafka_message_t *rkmessage = rd_kafka_consumer_poll(demo->consumer, POLL_MS);
+    struct jg_demo_consumer *consumer = &demo->consumers[expected->second];
+    if (consumer->running)
+        jg_demo_row(demo, JG_DEMO_PLAIN, consumer->name, "the program polls again, so its job is done", "%c ends",
+                    consumer->running->name);
+    consumer->running = NULL;
+    rd_kafka_message_t *rkmessage = rd_kafka_consumer_poll(consumer->rk, POLL_MS);
     if (rkmessage) {
         seen = look_at(demo, rkmessage, expected);
+        if (out && seen.what == SEEN_JOB)
+            keep_headers(out, rkmessage);
         rd_kafka_message_destroy(rkmessage);
     }
     return seen;
 }
 
 static struct seen
-poll_until_seen(struct jg_demo *demo, const struct jg_demo_job *expected)
+poll_until_seen(struct jg_demo *demo, const struct jg_demo_job *expected, struct jg_demo_job *out)
 {
     int64_t deadline_ms = jg_clock_ms() + JG_DEMO_WAIT_MS;
     struct seen seen = {.what = SEEN_NOTHING};
     while (seen.what == SEEN_NOTHING && jg_clock_ms() < deadline_ms)
-        seen = poll_once(demo, expected);
+        seen = poll_once(demo, expected, out);
     return seen;
+}
+
+/* Is what was seen this very job, and does it run? */
+static bool
+is_handed_out(struct jg_demo *demo, const struct seen *seen, const struct jg_demo_job *job, int64_t offset)
+{
+    if (seen->what == SEEN_NOTHING)
+        return jg_demo_refute(demo, "%c never came", job->name);
+    if (seen->what != SEEN_JOB || seen->offset != offset)
+        return jg_demo_refute(demo, "offset %lld %s instead of %c", (long long)seen->offset, what_is_seen(seen),
+                              job->name);
+    if (!seen->intact)
+        return jg_demo_refute(demo, "the payload of %c changed on its way", job->name);
+    demo->consumers[job->second].running = job;
+    return true;
 }
 
 bool
 jg_demo_consume(struct jg_demo *demo, const struct jg_demo_job *job)
 {
-    struct seen seen = poll_until_seen(demo, job);
+    struct seen seen = poll_until_seen(demo, job, NULL);
+    return is_handed_out(demo, &seen, job, job->offset);
+}
+
+bool
+jg_demo_consume_resumed(struct jg_demo *demo, struct jg_demo_job *job)
+{
+    struct seen seen = poll_until_seen(demo, job, job);
+    if (seen.what == SEEN_JOB && (seen.offset <= job->offset || !jg_demo_header(job, JOBGATE_HEADER_RESUMED)[0]))
+        return jg_demo_refute(demo, "offset %lld runs, and is no resumed job", (long long)seen.offset);
+    job->offset = seen.offset;
+    return is_handed_out(demo, &seen, job, seen.offset);
+}
+
+static bool
+consume_skip(struct jg_demo *demo, const struct jg_demo_job *job, bool held)
+{
+    struct seen seen = poll_until_seen(demo, job, NULL);
+    const char *expected = held ? "held" : "skipped";
     if (seen.what == SEEN_NOTHING)
-        return jg_demo_refute(demo, "%c never came", job->name);
-    if (seen.what != SEEN_JOB || seen.offset != job->offset)
-        return jg_demo_refute(demo, "offset %lld %s instead of %c", (long long)seen.offset,
-                              seen.what == SEEN_JOB ? "runs" : "is skipped", job->name);
-    if (!seen.intact)
-        return jg_demo_refute(demo, "the payload of %c changed on its way", job->name);
-    demo->running = job;
-    return true;
+        return jg_demo_refute(demo, "%c was not seen to be %s", job->name, expected);
+    return (seen.what == (held ? SEEN_HELD : SEEN_SKIP) && seen.offset == job->offset) ||
+           jg_demo_refute(demo, "offset %lld %s; %c should be %s", (long long)seen.offset, what_is_seen(&seen),
+                          job->name, expected);
 }
 
 bool
 jg_demo_consume_skip(struct jg_demo *demo, const struct jg_demo_job *job)
 {
-    struct seen seen = poll_until_seen(demo, job);
-    if (seen.what == SEEN_NOTHING)
-        return jg_demo_refute(demo, "%c was not seen to be skipped", job->name);
-    return (seen.what == SEEN_SKIP && seen.offset == job->offset) ||
-           jg_demo_refute(demo, "offset %lld %s; %c should be skipped", (long long)seen.offset,
-                          seen.what == SEEN_JOB ? "runs" : "is skipped", job->name);
+    return consume_skip(demo, job, false);
+}
+
+bool
+jg_demo_consume_held(struct jg_demo *demo, const struct jg_demo_job *job)
+{
+    return consume_skip(demo, job, true);
+}
+
+static bool
+poll_nothing(struct jg_demo *demo, const struct jg_demo_job *job)
+{
+    struct seen seen = poll_once(demo, job, NULL);
+    return seen.what == SEEN_NOTHING ||
+           jg_demo_refute(demo, "offset %lld %s, and nothing should", (long long)seen.offset, what_is_seen(&seen));
+}
+
+bool
+jg_demo_end(struct jg_demo *demo, const struct jg_demo_job *job, int64_t completed)
+{
+    int64_t deadline_ms = jg_clock_ms() + JG_DEMO_WAIT_MS;
+    do {
+        if (!poll_nothing(demo, job))
+            return false;
+    } while (demo->counter("completed") < completed && jg_clock_ms() < deadline_ms);
+    return demo->counter("completed") >= completed || jg_demo_refute(demo, "%c was not seen to end", job->name);
 }
 
 bool
 jg_demo_await_committed(struct jg_demo *demo, const struct jg_demo_job *job)
 {
     int64_t deadline_ms = jg_clock_ms() + JG_DEMO_WAIT_MS;
+    const struct jg_demo_consumer *consumer = &demo->consumers[job->second];
     do {
-        struct seen seen = poll_once(demo, job);
-        if (seen.what != SEEN_NOTHING)
-            return jg_demo_refute(demo, "offset %lld %s, and nothing should", (long long)seen.offset,
-                                  seen.what == SEEN_JOB ? "runs" : "is skipped");
-    } while (demo->committed <= job->offset && jg_clock_ms() < deadline_ms);
-    return demo->committed > job->offset || jg_demo_refute(demo, "the offset of %c was not committed", job->name);
+        if (!poll_nothing(demo, job))
+            return false;
+    } while (consumer->committed <= job->offset && jg_clock_ms() < deadline_ms);
+    return consumer->committed > job->offset || jg_demo_refute(demo, "the offset of %c was not committed", job->name);
 }

@@ -38,7 +38,7 @@ static void
 print_row(const struct jg_demo *demo, enum jg_demo_look look, const char *who, const char *what, const char *why)
 {
     int64_t passed_ms = jg_clock_ms() - demo->began_ms;
-    printf("%3lld.%03d  %-8s  %s%-*s%s%s%s\n", (long long)(passed_ms / 1000), (int)(passed_ms % 1000), who,
+    printf("%3lld.%03d  %-10s  %s%-*s%s%s%s\n", (long long)(passed_ms / 1000), (int)(passed_ms % 1000), who,
            color_of(demo, look), why ? WHAT_COLUMNS : 0, what, plain_of(demo), why ? "  " : "", why ? why : "");
     (void)fflush(stdout); /* in step with what the libraries say on standard error */
 }
@@ -69,8 +69,9 @@ jg_demo_refute(struct jg_demo *demo, const char *fmt, ...)
 }
 
 void
-jg_demo_print_headers(const struct jg_demo_job *job)
+jg_demo_print_headers(const struct jg_demo_job *job, const char *prefix)
 {
     for (size_t i = 0; i < job->header_count; i++)
-        printf("%19s%-24s  %s\n", "", job->headers[i].name, job->headers[i].value);
+        if (strncmp(job->headers[i].name, prefix, strlen(prefix)) == 0)
+            printf("%21s%-24s  %s\n", "", job->headers[i].name, job->headers[i].value);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/demo.h"
+#include "connectors/kafka/holding.h"
 #include "plugin/conf_table.h"
 
 #define ADMIN_TIMEOUT_MS 15000
@@ -30,14 +31,19 @@ static void
 choose_names(struct jg_demo *demo)
 {
     unsigned char bytes[4] = {0};
-    if (!demo->bootstrap_servers) {
-        snprintf(demo->topic, sizeof demo->topic, "jobs");
-        snprintf(demo->name_space, sizeof demo->name_space, "default");
-        return;
+    char name[sizeof demo->topics[0] - 4] = "jobs";
+    struct jg_buf holding = JG_BUF_INIT;
+    if (demo->bootstrap_servers) {
+        (void)!getrandom(bytes, sizeof bytes, 0); /* without it, two demos at once would meet: no more */
+        snprintf(name, sizeof name, "jobgate-demo-%02x%02x%02x%02x", bytes[0], bytes[1], bytes[2], bytes[3]);
     }
-    (void)!getrandom(bytes, sizeof bytes, 0); /* without it, two demos at once would meet: no more */
-    snprintf(demo->topic, sizeof demo->topic, "jobgate-demo-%02x%02x%02x%02x", bytes[0], bytes[1], bytes[2], bytes[3]);
-    snprintf(demo->name_space, sizeof demo->name_space, "%s", demo->topic);
+    snprintf(demo->name_space, sizeof demo->name_space, "%s", demo->bootstrap_servers ? name : "default");
+    snprintf(demo->topics[0], sizeof demo->topics[0], "%s", name);
+    snprintf(demo->topics[1], sizeof demo->topics[1], "%s-2", name);
+    snprintf(demo->topic_list, sizeof demo->topic_list, "%s,%s", demo->topics[0], demo->topics[1]);
+    jg_holding_topic(&holding, demo->topics[0], JG_DEMO_LIMITED);
+    snprintf(demo->holding_topic, sizeof demo->holding_topic, "%s", holding.failed ? "" : holding.data);
+    jg_buf_clear(&holding);
 }
 
 static void
@@ -52,11 +58,12 @@ gather_properties(struct jg_demo *demo)
 {
     add_property(demo, "plugin.library.paths", demo->plugin);
     add_property(demo, "bootstrap.servers", demo->bootstrap_servers);
-    add_property(demo, "jobgate.topics", demo->topic);
+    add_property(demo, "jobgate.topics", demo->topic_list);
     add_property(demo, "jobgate.store", demo->redis ? demo->redis : "memory:demo");
     add_property(demo, "jobgate.default.dedup", "until_executing");
     add_property(demo, "jobgate.class.ReportWorker.dedup", "until_executed");
     add_property(demo, "jobgate.class.ChargeWorker.dedup.action", "reject");
+    add_property(demo, "jobgate.class." JG_DEMO_LIMITED ".limit", "1");
     if (demo->redis) {
         add_property(demo, "jobgate.namespace", demo->name_space);
         add_property(demo, "jobgate.store.timeout.ms", "5000"); /* a busy machine must not change the story */
@@ -83,20 +90,23 @@ start_plain(struct jg_demo *demo)
     return demo->plain != NULL;
 }
 
+/* The mock cluster makes no topics when it is asked over the network, as the plugin does: it finds them. */
 static bool
 start_mock(struct jg_demo *demo)
 {
     rd_kafka_mock_cluster_t *cluster = rd_kafka_handle_mock_cluster(demo->plain);
-    rd_kafka_resp_err_t err = rd_kafka_mock_topic_create(cluster, demo->topic, 1, 1);
+    rd_kafka_resp_err_t err = rd_kafka_mock_topic_create(cluster, demo->holding_topic, 1, 1);
+    for (size_t i = 0; !err && i < JG_DEMO_TOPICS; i++)
+        err = rd_kafka_mock_topic_create(cluster, demo->topics[i], 1, 1);
     if (err)
         jg_cli_complain(demo->cli, "no topic in the mock cluster: %s", rd_kafka_err2str(err));
     demo->bootstrap_servers = rd_kafka_mock_cluster_bootstraps(cluster);
     return !err;
 }
 
-/* The error of the request's one topic. */
+/* What became of CreateTopics: the first error, if any. *made: how many topics are there now. */
 static rd_kafka_resp_err_t
-topic_error(rd_kafka_event_t *event, char *text, size_t text_bytes)
+creation_error(rd_kafka_event_t *event, size_t *made, char *text, size_t text_bytes)
 {
     size_t count = 0;
     const rd_kafka_topic_result_t **topics = NULL;
@@ -104,9 +114,14 @@ topic_error(rd_kafka_event_t *event, char *text, size_t text_bytes)
         topics = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
     rd_kafka_resp_err_t err = event ? rd_kafka_event_error(event) : RD_KAFKA_RESP_ERR__TIMED_OUT;
     const char *reason = event ? rd_kafka_event_error_string(event) : rd_kafka_err2str(err);
-    if (topics && count == 1) {
-        err = rd_kafka_topic_result_error(topics[0]);
-        reason = rd_kafka_topic_result_error_string(topics[0]);
+    *made = 0;
+    for (size_t i = 0; topics && i < count; i++) {
+        if (!rd_kafka_topic_result_error(topics[i])) {
+            (*made)++;
+        } else if (!err) {
+            err = rd_kafka_topic_result_error(topics[i]);
+            reason = rd_kafka_topic_result_error_string(topics[i]);
+        }
     }
     snprintf(text, text_bytes, "%s", reason ? reason : rd_kafka_err2str(err));
     return err;
@@ -122,45 +137,67 @@ admin_options(const struct jg_demo *demo, rd_kafka_admin_op_t op)
 }
 
 static bool
-make_topic(struct jg_demo *demo)
+make_topics(struct jg_demo *demo)
 {
     char text[512] = "out of memory";
-    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(demo->topic, 1, -1, text, sizeof text);
-    if (!topic) {
-        jg_cli_complain(demo->cli, "topic %s: %s", demo->topic, text);
-        return false;
+    size_t made = 0;
+    rd_kafka_NewTopic_t *topics[JG_DEMO_TOPICS];
+    for (size_t i = 0; i < JG_DEMO_TOPICS; i++) {
+        topics[i] = rd_kafka_NewTopic_new(demo->topics[i], 1, -1, text, sizeof text);
+        (void)rd_kafka_NewTopic_set_config(topics[i], "cleanup.policy", "delete");
     }
-    (void)rd_kafka_NewTopic_set_config(topic, "cleanup.policy", "delete");
     rd_kafka_AdminOptions_t *options = admin_options(demo, RD_KAFKA_ADMIN_OP_CREATETOPICS);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(demo->plain);
-    rd_kafka_CreateTopics(demo->plain, &topic, 1, options, queue);
+    rd_kafka_CreateTopics(demo->plain, topics, JG_DEMO_TOPICS, options, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, ADMIN_TIMEOUT_MS + 1000);
-    rd_kafka_resp_err_t err = topic_error(event, text, sizeof text);
+    rd_kafka_resp_err_t err = creation_error(event, &made, text, sizeof text);
     rd_kafka_event_destroy(event);
     rd_kafka_queue_destroy(queue);
     rd_kafka_AdminOptions_destroy(options);
-    rd_kafka_NewTopic_destroy(topic);
-    demo->topic_made = !err;
+    rd_kafka_NewTopic_destroy_array(topics, JG_DEMO_TOPICS);
+    demo->topics_made = made > 0;
     if (err)
-        jg_cli_complain(demo->cli, "topic %s cannot be made on %s: %s", demo->topic, demo->bootstrap_servers, text);
+        jg_cli_complain(demo->cli, "topics %s cannot be made on %s: %s", demo->topic_list, demo->bootstrap_servers,
+                        text);
     return !err;
 }
 
+/* One that was never made cannot stay. */
 static void
-delete_topic(const struct jg_demo *demo)
+complain_of_kept(const struct jg_demo *demo, rd_kafka_event_t *event)
 {
-    rd_kafka_DeleteTopic_t *topic = rd_kafka_DeleteTopic_new(demo->topic);
+    size_t count = 0;
+    const rd_kafka_topic_result_t **topics = NULL;
+    if (!event || rd_kafka_event_error(event))
+        jg_cli_complain(demo->cli, "topics %s* may still be there: %s", demo->topics[0],
+                        event ? rd_kafka_event_error_string(event) : "no answer");
+    else
+        topics = rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &count);
+    for (size_t i = 0; i < count; i++) {
+        rd_kafka_resp_err_t err = rd_kafka_topic_result_error(topics[i]);
+        if (err && err != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+            jg_cli_complain(demo->cli, "topic %s may still be there: %s", rd_kafka_topic_result_name(topics[i]),
+                            rd_kafka_err2str(err));
+    }
+}
+
+/* The plugin has made the holding topic; its offsets in group <group>.jobgate go with it. */
+static void
+delete_topics(const struct jg_demo *demo)
+{
+    rd_kafka_DeleteTopic_t *topics[JG_DEMO_TOPICS + 1];
+    for (size_t i = 0; i < JG_DEMO_TOPICS; i++)
+        topics[i] = rd_kafka_DeleteTopic_new(demo->topics[i]);
+    topics[JG_DEMO_TOPICS] = rd_kafka_DeleteTopic_new(demo->holding_topic);
     rd_kafka_AdminOptions_t *options = admin_options(demo, RD_KAFKA_ADMIN_OP_DELETETOPICS);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(demo->plain);
-    rd_kafka_DeleteTopics(demo->plain, &topic, 1, options, queue);
+    rd_kafka_DeleteTopics(demo->plain, topics, JG_DEMO_TOPICS + 1, options, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, ADMIN_TIMEOUT_MS + 1000);
-    if (!event || rd_kafka_event_error(event))
-        jg_cli_complain(demo->cli, "topic %s may still be there: %s", demo->topic,
-                        event ? rd_kafka_event_error_string(event) : "no answer");
+    complain_of_kept(demo, event);
     rd_kafka_event_destroy(event);
     rd_kafka_queue_destroy(queue);
     rd_kafka_AdminOptions_destroy(options);
-    rd_kafka_DeleteTopic_destroy(topic);
+    rd_kafka_DeleteTopic_destroy_array(topics, JG_DEMO_TOPICS + 1);
 }
 
 static void
@@ -196,31 +233,33 @@ open_store(struct jg_demo *demo, enum jg_exit *exit)
 bool
 jg_demo_open(struct jg_demo *demo, enum jg_exit *exit)
 {
-    bool mock = !demo->bootstrap_servers;
+    demo->mock = !demo->bootstrap_servers;
     find_plugin(demo);
     choose_names(demo);
     *exit = JG_EXIT_NEGATIVE;
-    if (!start_plain(demo) || (mock && !start_mock(demo)))
+    if (!start_plain(demo) || (demo->mock && !start_mock(demo)))
         return false;
     gather_properties(demo);
     if (demo->redis && !open_store(demo, exit))
         return false;
     *exit = JG_EXIT_NEGATIVE;
-    return mock || make_topic(demo);
+    return demo->mock || make_topics(demo);
 }
 
 /* Bounded: a consumer closes at once when its broker is there, and the others have nothing left to send. */
 void
 jg_demo_close(struct jg_demo *demo)
 {
-    if (demo->consumer) {
-        (void)rd_kafka_consumer_close(demo->consumer);
-        rd_kafka_destroy(demo->consumer);
+    for (size_t i = 0; i < JG_DEMO_TOPICS; i++) {
+        if (!demo->consumers[i].rk)
+            continue;
+        (void)rd_kafka_consumer_close(demo->consumers[i].rk);
+        rd_kafka_destroy(demo->consumers[i].rk);
     }
     if (demo->producer)
         rd_kafka_destroy(demo->producer);
-    if (demo->topic_made)
-        delete_topic(demo);
+    if (demo->topics_made)
+        delete_topics(demo);
     if (demo->plain)
         rd_kafka_destroy(demo->plain);
     if (demo->store)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The story: four promises, each shown step by step. A step returns false when it did not come out as promised; the
+/* The story: five promises, each shown step by step. A step returns false when it did not come out as promised; the
  * story ends there. */
 #include <stdio.h>
 #include <string.h>
@@ -12,8 +12,9 @@
 #define EMAIL "EmailWorker"
 #define REPORT "ReportWorker"
 #define CHARGE "ChargeWorker"
+#define INDEX JG_DEMO_LIMITED
 
-enum { A, B, C, D, E, F, G, H, I, J, K, L, M };
+enum { A, B, C, D, E, F, G, H, I, J, K, L, M, N, O, P, Q };
 
 static struct jg_demo_job jobs[] = {
     [A] = {EMAIL, "[42]", "nothing equal is known", .name = 'A', .show_headers = true},
@@ -29,6 +30,10 @@ static struct jg_demo_job jobs[] = {
     [K] = {CHARGE, "[1]", "nothing equal is known", .name = 'K'},
     [L] = {CHARGE, "[1]", "equal to K, which is queued", .name = 'L'},
     [M] = {CHARGE, "[1]", "equal to K, which runs at this moment", .name = 'M'},
+    [N] = {INDEX, "[1]", "to the second topic; nothing equal is known", .name = 'N', .second = true},
+    [O] = {INDEX, "[2]", "to the first topic; other arguments than N's", .name = 'O'},
+    [P] = {INDEX, "[2]", "equal to O, which is held", .name = 'P'},
+    [Q] = {INDEX, "[2]", "to the second topic; equal to O, which runs", .name = 'Q', .second = true},
 };
 
 /* --- steps --- */
@@ -90,7 +95,7 @@ delivered(struct jg_demo *demo, struct jg_demo_job *job)
     jg_demo_row(demo, JG_DEMO_PLAIN, "broker", job->show_headers ? "its delivery report shows these headers:" : NULL,
                 "%c is at offset %lld", job->name, (long long)job->offset);
     if (job->show_headers)
-        jg_demo_print_headers(job);
+        jg_demo_print_headers(job, JOBGATE_HEADER_PREFIX);
     return true;
 }
 
@@ -145,7 +150,30 @@ starts(struct jg_demo *demo, const struct jg_demo_job *job, const char *why)
 {
     if (!jg_demo_consume(demo, job))
         return false;
-    jg_demo_row(demo, JG_DEMO_GOOD, "consumer", why, "%c starts", job->name);
+    jg_demo_row(demo, JG_DEMO_GOOD, demo->consumers[job->second].name, why, "%c starts", job->name);
+    return true;
+}
+
+/* It may not run yet, and is not lost. */
+static bool
+held(struct jg_demo *demo, const struct jg_demo_job *job)
+{
+    if (!jg_demo_consume_held(demo, job))
+        return false;
+    jg_demo_row(demo, JG_DEMO_DROPPED, demo->consumers[job->second].name,
+                "poll: _PARTITION_EOF; it waits in <topic>.held.<class>", "%c is held", job->name);
+    return true;
+}
+
+static bool
+resumed(struct jg_demo *demo, struct jg_demo_job *job)
+{
+    if (!jg_demo_consume_resumed(demo, job))
+        return false;
+    jg_demo_row(demo, JG_DEMO_GOOD, demo->consumers[job->second].name,
+                "it came back by itself, with these headers:", "%c starts", job->name);
+    jg_demo_print_headers(job, "jobgate-held-");
+    jg_demo_print_headers(job, JOBGATE_HEADER_RESUMED);
     return true;
 }
 
@@ -154,8 +182,19 @@ skipped(struct jg_demo *demo, const struct jg_demo_job *job)
 {
     if (!jg_demo_consume_skip(demo, job))
         return false;
-    jg_demo_row(demo, JG_DEMO_DROPPED, "consumer", "poll: _PARTITION_EOF, which programs ignore", "%c is skipped",
-                job->name);
+    jg_demo_row(demo, JG_DEMO_DROPPED, demo->consumers[job->second].name, "poll: _PARTITION_EOF, which programs ignore",
+                "%c is skipped", job->name);
+    return true;
+}
+
+/* Its consumer polls again, and the store knows. */
+static bool
+ended(struct jg_demo *demo, const struct jg_demo_job *job, const char *why)
+{
+    int64_t completed = demo->counter("completed") + 1;
+    if (!jg_demo_end(demo, job, completed))
+        return false;
+    jg_demo_row(demo, JG_DEMO_PLAIN, "plugin", why, "the store knows that %c has ended", job->name);
     return true;
 }
 
@@ -165,25 +204,32 @@ finished(struct jg_demo *demo, const struct jg_demo_job *last, const char *why)
 {
     if (!jg_demo_await_committed(demo, last))
         return false;
-    jg_demo_row(demo, JG_DEMO_PLAIN, "broker", why, "offset %lld is committed", (long long)demo->committed);
+    jg_demo_row(demo, JG_DEMO_PLAIN, "broker", why, "offset %lld is committed",
+                (long long)demo->consumers[last->second].committed);
     return true;
 }
 
 /* --- scenes --- */
 
-/* Only now, so that what was produced before was queued, and nothing else. */
 static bool
-consumer_comes(struct jg_demo *demo)
+consumers_come(struct jg_demo *demo)
 {
-    jg_demo_row(demo, JG_DEMO_PLAIN, "consumer", "nothing ran until now; joining a group takes seconds", "subscribes");
-    return jg_demo_start_consumer(demo);
+    if (demo->mock)
+        jg_demo_row(demo, JG_DEMO_PLAIN, "consumer", "consumer 2 takes the other; on a real Kafka they subscribe",
+                    "takes its topic");
+    else
+        jg_demo_row(demo, JG_DEMO_PLAIN, "consumer", "so does consumer 2; joining a group takes seconds", "subscribes");
+    if (!jg_demo_start_consumers(demo))
+        return false;
+    jg_demo_row(demo, JG_DEMO_PLAIN, "consumer", "the program is busy elsewhere, so jobs queue", "does not poll yet");
+    return true;
 }
 
 static bool
 until_executing(struct jg_demo *demo)
 {
-    return accepted(demo, &jobs[A]) && dropped(demo, &jobs[B], &jobs[A]) && dropped(demo, &jobs[C], &jobs[A]) &&
-           store_holds(demo, &jobs[A], JG_CLAIM_QUEUED, &jobs[A]) && consumer_comes(demo) &&
+    return consumers_come(demo) && accepted(demo, &jobs[A]) && dropped(demo, &jobs[B], &jobs[A]) &&
+           dropped(demo, &jobs[C], &jobs[A]) && store_holds(demo, &jobs[A], JG_CLAIM_QUEUED, &jobs[A]) &&
            starts(demo, &jobs[A], "as a job starts, its claim is released") &&
            store_holds(demo, &jobs[A], JG_CLAIM_NONE, NULL) && accepted(demo, &jobs[D]) && skipped(demo, &jobs[B]) &&
            skipped(demo, &jobs[C]) && starts(demo, &jobs[D], "accepted again, so it runs, after A") &&
@@ -216,6 +262,21 @@ reject(struct jg_demo *demo)
            starts(demo, &jobs[M], "L never came") && finished(demo, &jobs[M], "K and M are done");
 }
 
+/* N goes to a topic that the group has consumed nothing of. Else the store, which meets the class for the first time,
+ * would count it as one whose runs it has lost, and N would wait for store.grace.ms. */
+static bool
+limit(struct jg_demo *demo)
+{
+    return accepted(demo, &jobs[N]) && starts(demo, &jobs[N], "it takes the one slot of its class") &&
+           accepted(demo, &jobs[O]) && held(demo, &jobs[O]) && dropped(demo, &jobs[P], &jobs[O]) &&
+           store_holds(demo, &jobs[O], JG_CLAIM_HELD, &jobs[O]) && skipped(demo, &jobs[P]) &&
+           ended(demo, &jobs[N], "its slot is free, which wakes the resumer") && resumed(demo, &jobs[O]) &&
+           store_holds(demo, &jobs[O], JG_CLAIM_NONE, NULL) && accepted(demo, &jobs[Q]) &&
+           ended(demo, &jobs[O], "its slot is free, and nothing is held") &&
+           starts(demo, &jobs[Q], "accepted again, so it runs, after O") &&
+           finished(demo, &jobs[O], "O is done, and ran once") && finished(demo, &jobs[Q], "N and Q are done");
+}
+
 static const struct {
     const char *title;
     const char *promise;
@@ -228,6 +289,8 @@ static const struct {
     {"3. Other arguments make another job", "H, I and J, of different arguments, all ran", other_arguments},
     {"4. dedup.action=reject: the producing program is told", "L's produce call failed; M, produced later, ran",
      reject},
+    {"5. limit=1: over all topics and consumers one job of the class runs, the others are held",
+     "O was held while N ran, kept its equal P out, and came back; Q, produced after O had started, ran", limit},
 };
 
 bool

@@ -3,8 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "cli/explain.h"
+#include "connectors/store_impl.h"
 
 static const char *
 action_done(enum jg_dup_action action)
@@ -23,9 +25,24 @@ print_when(const char *before, int64_t unix_ms)
     printf("%s%s (%s ago)", before, at, ago);
 }
 
+/* The claim does not say of which topic its job is. */
+static void
+print_held(const char *class_name, const char *until)
+{
+    struct jg_buf escaped = JG_BUF_INIT;
+    jg_name_escape(&escaped, class_name);
+    printf("State held: that job came up and found no slot (its class ran as many as it may, was paused, or others "
+           "waited\n"
+           "before it), so it waits in the holding topic <topic>.held.%s, and comes back by itself.\n"
+           "Equal jobs are duplicates until it %s. Of which topic it is, the store does not know: `jobgate held %s\n"
+           "--topic TOPIC --group GROUP` lists what waits, and why; `jobgate status %s` shows the limit.\n",
+           escaped.failed ? "" : escaped.data, until, class_name, class_name);
+    jg_buf_clear(&escaped);
+}
+
 /* What the claim's state means for its job and for equal ones. */
 static void
-print_state(const struct jg_claim_report *claim)
+print_state(const struct jg_claim_report *claim, const char *class_name)
 {
     const char *until = claim->dedup == JG_DEDUP_UNTIL_EXECUTED ? "has ended" : "starts";
     switch (claim->state) {
@@ -40,6 +57,9 @@ print_state(const struct jg_claim_report *claim)
             "it %s.\n",
             until);
         break;
+    case JG_CLAIM_HELD:
+        print_held(class_name, until);
+        break;
     case JG_CLAIM_RUNNING:
         printf("State running: that job runs now. Equal jobs are duplicates until it %s.\n", until);
         if (claim->member[0])
@@ -53,7 +73,7 @@ print_state(const struct jg_claim_report *claim)
 }
 
 static void
-print_claim(const struct jg_claim_report *claim)
+print_claim(const struct jg_claim_report *claim, const char *class_name)
 {
     char left[JG_TIME_CHARS];
     if (claim->state == JG_CLAIM_NONE) {
@@ -63,7 +83,7 @@ print_claim(const struct jg_claim_report *claim)
     printf("Claimed by job %s", claim->owner);
     print_when(" since ", claim->since_ms);
     printf(", dedup %s.\n", jg_dedup_name(claim->dedup));
-    print_state(claim);
+    print_state(claim, class_name);
     jg_cli_span(claim->ttl_ms, left);
     printf("Left to itself, the claim ends in %s.\n", left);
     printf("Duplicates and candidates so far: %lld.\n", (long long)claim->duplicates);
@@ -95,6 +115,7 @@ print_job(const struct jg_explained *explained)
             [JG_CLAIM_NONE] = "",
             [JG_CLAIM_PROVISIONAL] = "has not been acknowledged by the broker",
             [JG_CLAIM_QUEUED] = "waits to be started",
+            [JG_CLAIM_HELD] = "is held, and waits for a slot",
             [JG_CLAIM_RUNNING] = "runs now",
         };
         printf("Job %s %s. It holds the claim of its key.\n", jid, stands[claim->state]);
@@ -159,7 +180,7 @@ print_text(const struct jg_cli *cli, const struct jg_explained *explained)
         putchar('\n');
     }
     printf("Key %s of class %s\n", explained->key, explained->class_name);
-    print_claim(&explained->claim);
+    print_claim(&explained->claim, explained->class_name);
     print_duplicates(explained);
 }
 

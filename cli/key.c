@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "cli/cli.h"
+#include "cli/limits.h"
 #include "plugin/identify.h"
 
 #define PAYLOAD_MAX_BYTES ((size_t)1 << 30)
@@ -81,9 +81,30 @@ find_header(void *opaque, const char *name, const void **value, size_t *value_by
 static json_t *
 policy_json(const struct jg_policy *policy)
 {
-    return json_pack("{s:s, s:I, s:I, s:s}", "dedup", jg_dedup_name(policy->dedup), "dedup.ttl.ms",
-                     (json_int_t)policy->dedup_ttl_ms, "dedup.provisional.ms", (json_int_t)policy->dedup_provisional_ms,
-                     "dedup.action", jg_cli_action_name(policy->dedup_action));
+    return json_pack("{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "dedup", jg_dedup_name(policy->dedup),
+                     "dedup.ttl.ms", (json_int_t)policy->dedup_ttl_ms, "dedup.provisional.ms",
+                     (json_int_t)policy->dedup_provisional_ms, "dedup.action", jg_cli_action_name(policy->dedup_action),
+                     "limit", (json_int_t)policy->limit, "limit.ttl.ms", (json_int_t)policy->limit_ttl_ms, "hold.max",
+                     (json_int_t)policy->hold_max, "hold.max.age.ms", (json_int_t)policy->hold_max_age_ms,
+                     "resume.ahead", (json_int_t)policy->resume_ahead, "resume.wait.ms",
+                     (json_int_t)policy->resume_wait_ms);
+}
+
+/* What is held, and for how long; only of a class with a limit. */
+static void
+print_limit(const struct jg_policy *policy)
+{
+    char limit[JG_LIMIT_CHARS];
+    char text[JG_TIME_CHARS];
+    jg_cli_limit_text(policy->limit, limit);
+    jg_cli_span(policy->limit_ttl_ms, text);
+    printf("        limit %s, a slot without a heartbeat is free after %s, resume.ahead %lld\n", limit, text,
+           (long long)policy->resume_ahead);
+    if (policy->hold_max)
+        printf("        at most %lld are held, then consumers stop at the next one\n", (long long)policy->hold_max);
+    jg_cli_span(policy->hold_max_age_ms, text);
+    if (policy->hold_max_age_ms)
+        printf("        what was held for longer than %s goes to the dead letters\n", text);
 }
 
 static void
@@ -92,14 +113,16 @@ print_policy(const struct jg_policy *policy)
     char ttl[JG_TIME_CHARS];
     char provisional[JG_TIME_CHARS];
     if (jg_policy_is_empty(policy)) {
-        printf(
-            "policy  none: jobs of this class pass untouched (jobgate.default.dedup, jobgate.class.<class>.dedup)\n");
+        printf("policy  none: jobs of this class pass untouched (jobgate.default.dedup, jobgate.class.<class>.dedup, "
+               ".limit)\n");
         return;
     }
     jg_cli_span(policy->dedup_ttl_ms, ttl);
     jg_cli_span(policy->dedup_provisional_ms, provisional);
     printf("policy  dedup %s, action %s, claims last %s, provisional ones %s\n", jg_dedup_name(policy->dedup),
            jg_cli_action_name(policy->dedup_action), ttl, provisional);
+    if (policy->limit)
+        print_limit(policy);
 }
 
 static void

@@ -9,7 +9,7 @@
 const struct jg_cli_word jg_cli_words[] = {
     {.name = "demo",
      .arguments = "[--bootstrap-servers SERVERS --redis URL]",
-     .summary = "Show in a minute what the plugin does: duplicates dropped, claims released.",
+     .summary = "Show in a minute what the plugin does: duplicates dropped, jobs over a limit held.",
      .details = "An ordinary producer and consumer load the plugin, and what they see is told as it happens. Without "
                 "options no server is needed: librdkafka's mock cluster, and a store in memory. Ends with 1 when "
                 "something was not as promised, with 3 when the store does not answer.",
@@ -31,11 +31,22 @@ const struct jg_cli_word jg_cli_words[] = {
      .options = jg_cli_key_options,
      .takes_settings = true,
      .run = jg_cli_key},
+    {.name = "check",
+     .arguments = "[--group GROUP] [--bootstrap-servers SERVERS] [--json]",
+     .summary = "Look before you leap: what is wrong with settings, store and topics.",
+     .details = "Each finding is a line that begins with ok, notice, warning or error, and names the cure. Topics are "
+                "looked at when Kafka's brokers are named. Ends with 0 when there is no error, with 1 when there is, "
+                "with 2 when a client with these settings would be refused, with 3 when the store and with 4 when "
+                "Kafka does not answer.",
+     .options = jg_cli_check_options,
+     .takes_settings = true,
+     .run = jg_cli_check},
     {.name = "status",
      .arguments = "[--json] [CLASS...]",
-     .summary = "Show claims, running jobs and counters of each class.",
-     .details = "Asks the store. Counting claims means walking over them: slow on a large store. Ends with 1 when a "
-                "CLASS is not known, with 3 when the store does not answer.",
+     .summary = "Show claims, running jobs, limits and counters of each class.",
+     .details = "Asks the store. Counting claims means walking over them: slow on a large store. A limit with * was "
+                "set at run time (`jobgate limit`). Ends with 1 when a CLASS is not known, with 3 when the store does "
+                "not answer.",
      .options = jg_cli_status_options,
      .takes_settings = true,
      .run = jg_cli_status},
@@ -49,6 +60,75 @@ const struct jg_cli_word jg_cli_words[] = {
      .options = jg_cli_explain_options,
      .takes_settings = true,
      .run = jg_cli_explain},
+    {.name = "limit",
+     .arguments = "CLASS [N | default] [--json]",
+     .summary = "Show or set how many jobs of a class run at once, while programs run.",
+     .details = "N goes over the limit in the consumers' settings until `default` takes it back: 1 to 1000000, 0 for "
+                "no limit, -1 for paused (as `jobgate pause`). Consumers follow at once. It counts where consumers "
+                "have a limit set for the class: others do not ask. What runs goes on when a limit is lowered. Ends "
+                "with 1 when nothing is known of the class, with 3 when the store does not answer.",
+     .options = jg_cli_limit_options,
+     .takes_settings = true,
+     .run = jg_cli_limit},
+    {.name = "pause",
+     .arguments = "CLASS [--json]",
+     .summary = "Start no job of a class until it is unpaused; those that come up are held.",
+     .details = "The same as `jobgate limit CLASS -1`. Jobs that run go on. Ends with 3 when the store does not "
+                "answer.",
+     .options = jg_cli_limit_options,
+     .takes_settings = true,
+     .run = jg_cli_pause},
+    {.name = "unpause",
+     .arguments = "CLASS [--limit N] [--json]",
+     .summary = "Start jobs of a class again, those that were held first.",
+     .details = "The same as `jobgate limit CLASS default`: a limit that was set before the pause does not come back "
+                "by itself, --limit sets one. Ends with 3 when the store does not answer.",
+     .options = jg_cli_unpause_options,
+     .takes_settings = true,
+     .run = jg_cli_unpause},
+    {.name = "held",
+     .arguments = "CLASS --group GROUP --topic TOPIC [--count N] [--bootstrap-servers SERVERS] [--json]",
+     .summary = "List the jobs of a class that are held, those that wait longest first.",
+     .details = "Reads the holding topic TOPIC.held.CLASS from where the resumer has got to, and commits nothing. All "
+                "of it is read, to count it. Ends with 1 when there is no such topic, so that nothing was ever held, "
+                "with 4 when Kafka does not answer.",
+     .options = jg_cli_held_options,
+     .takes_settings = true,
+     .run = jg_cli_held},
+    {.name = "group",
+     .arguments = "TOPIC [GROUP | --clear] [--json]",
+     .summary = "Show, or change, which consumer group executes a topic.",
+     .details = "One group executes a topic, or each job would run twice. Move a topic when a group is renamed, after "
+                "the old group's consumers have ended. Ends with 1 when no group has the topic, with 3 when the store "
+                "does not answer.",
+     .options = jg_cli_group_options,
+     .takes_settings = true,
+     .run = jg_cli_group},
+    {.name = "resume",
+     .arguments = "--group GROUP [--bootstrap-servers SERVERS]",
+     .summary = "Bring held jobs back, as a process of its own, until it is told to end.",
+     .details = "By default one of the group's consumers does this (jobgate.resumer=embedded), and this word is not "
+                "needed; it may run beside them: one leads, the others stand by. With jobgate.resumer=separate no "
+                "consumer does, so let this run, twice for safety. Give it the consumers' settings: jobgate.topics, "
+                "jobgate.store, jobgate.namespace; limits it learns from the store. Runs in the foreground, ends in "
+                "order at SIGTERM or SIGINT. It needs Kafka's ACLs to Read <topic>.held.* and group GROUP.jobgate, to "
+                "Write the topics, and to Write its TransactionalId.",
+     .options = jg_cli_resume_options,
+     .takes_settings = true,
+     .run = jg_cli_resume},
+    {.name = "drain",
+     .arguments = "TOPIC --group GROUP [--now] [--timeout SECONDS] [--bootstrap-servers SERVERS]",
+     .summary = "Wait until nothing of a topic is held any more; for a roll-back, or before a topic goes.",
+     .details = "Runs a resumer too, so it works without any consumer's. Without --now jobs come back as slots "
+                "become free, as always: the group's consumers have to run, and a class that is paused never "
+                "drains. With --now the limit of each class that has a holding topic is set to none, and all of it "
+                "comes back at once: when the jobs may all run, or when consumers without jobgate shall do the "
+                "rest. To roll back: take the plugin out of the producers first, then drain, then take it out of "
+                "the consumers. Ends with 0 when nothing is held, with 1 when the time is over, with 3 when the "
+                "store and with 4 when Kafka does not answer.",
+     .options = jg_cli_drain_options,
+     .takes_settings = true,
+     .run = jg_cli_drain},
     {.name = NULL},
 };
 
@@ -60,7 +140,7 @@ print_overview(FILE *out)
         fprintf(out, "  %-10s %s\n", word->name, word->summary);
     fprintf(out,
             "\n`jobgate help WORD` tells more. Results: 0 yes, 1 no or not found, 2 wrong usage or settings, 3 the\n"
-            "store does not answer.\n");
+            "store does not answer, 4 Kafka does not answer.\n");
 }
 
 static const struct jg_cli_word *

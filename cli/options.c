@@ -57,6 +57,8 @@ print_options(const struct jg_cli_option *options)
                  option->name ? option->name : "", option->argument ? " " : "",
                  option->argument ? option->argument : "");
         printf("  %-28s ", left);
+        if (strlen(left) > 28)
+            printf("\n%*s", 31, "");
         print_wrapped(option->doc, 31);
     }
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* jobgate status: claims, running jobs and counters of each class. */
+/* jobgate status: claims, running jobs, limits and counters of each class. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "base/clock.h"
+#include "cli/limits.h"
 
 const struct jg_cli_option jg_cli_status_options[] = {
     {"json", 'j', NULL, "As JSON."},
@@ -21,16 +22,24 @@ is_known(const struct jg_cli_names *names, const char *name)
     return false;
 }
 
+/* No job of it came, but a limit was told or set. */
+static bool
+has_limit(struct jg_store *store, const char *name)
+{
+    struct jg_class_report report = {.claims = 0};
+    return jg_store_class_report(store, name, &report) == JG_OK && (report.told || jg_cli_limit_matters(&report));
+}
+
 /* Keep the classes that were asked for, in their order; all when none was. False: one is not known. */
 static bool
-choose(const struct jg_cli *cli, int first, struct jg_cli_names *known)
+choose(const struct jg_cli *cli, struct jg_store *store, int first, struct jg_cli_names *known)
 {
     if (first >= cli->count)
         return true;
     struct jg_cli_names chosen = {.list = NULL};
     bool all_known = true;
     for (int i = first; i < cli->count; i++) {
-        if (is_known(known, cli->words[i])) {
+        if (is_known(known, cli->words[i]) || has_limit(store, cli->words[i])) {
             jg_cli_names_add(&chosen, cli->words[i]);
         } else {
             jg_cli_complain(cli, "class '%s' is not known in namespace '%s': no job of it was claimed yet",
@@ -64,14 +73,58 @@ print_table(const struct jg_cli_names *names, const struct jg_class_report *repo
     }
 }
 
+static void
+print_limit(int width, const char *class_name, const struct jg_class_report *report)
+{
+    char limit[JG_LIMIT_CHARS];
+    char settings[JG_LIMIT_CHARS];
+    char oldest[JG_TIME_CHARS] = "";
+    jg_cli_limit_text(jg_cli_limit_now(report), limit);
+    jg_cli_limit_text(report->limit, settings);
+    if (report->held && report->oldest_held_ms)
+        jg_cli_span(jg_wall_ms() - report->oldest_held_ms, oldest);
+    printf("%-*s %7s%s %9s %8lld %8lld %8lld  %s\n", width, class_name, limit, report->override.set ? "*" : " ",
+           report->told ? settings : "-", (long long)report->running, (long long)report->tickets,
+           (long long)report->held, oldest);
+}
+
+/* The classes that have to do with limits. */
+static void
+print_limits(const struct jg_cli_names *names, const struct jg_class_report *reports)
+{
+    size_t width = strlen("class");
+    bool any = false;
+    bool overridden = false;
+    for (size_t i = 0; reports && i < names->count; i++)
+        if (jg_cli_limit_matters(&reports[i]) && strlen(names->list[i]) > width)
+            width = strlen(names->list[i]);
+    for (size_t i = 0; reports && i < names->count; i++) {
+        if (!jg_cli_limit_matters(&reports[i]))
+            continue;
+        if (!any)
+            printf("\n%-*s %7s  %9s %8s %8s %8s  %s\n", (int)width, "class", "limit", "settings", "running", "tickets",
+                   "held", "oldest");
+        any = true;
+        overridden = overridden || reports[i].override.set;
+        print_limit((int)width, names->list[i], &reports[i]);
+    }
+    if (overridden)
+        printf("* set at run time; `jobgate limit CLASS default` takes it back\n");
+    for (size_t i = 0; reports && i < names->count; i++)
+        jg_cli_limit_disagreement(stdout, names->list[i], &reports[i]);
+}
+
 static json_t *
 report_json(const char *class_name, const struct jg_class_report *report)
 {
     json_t *counters = json_object();
     for (size_t i = 0; i < report->counter_count; i++)
         json_object_set_new(counters, report->counters[i].name, json_integer(report->counters[i].value));
-    return json_pack("{s:o, s:I, s:I, s:o}", "class", jg_cli_json_text(class_name, strlen(class_name)), "claims",
-                     (json_int_t)report->claims, "running", (json_int_t)report->running, "counters", counters);
+    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "class",
+                     jg_cli_json_text(class_name, strlen(class_name)), "claims", (json_int_t)report->claims, "running",
+                     (json_int_t)report->running, "tickets", (json_int_t)report->tickets, "held",
+                     (json_int_t)report->held, "oldest_held_ms", (json_int_t)report->oldest_held_ms, "limit",
+                     jg_cli_limit_json(report), "counters", counters);
 }
 
 static void
@@ -86,6 +139,7 @@ print_reports(const struct jg_cli *cli, bool is_up, const struct jg_cli_names *n
         if (is_up && names->count == 0)
             printf("\nNo job was claimed in this namespace yet.\n");
         print_table(names, reports);
+        print_limits(names, reports);
         return;
     }
     json_t *classes = json_array();
@@ -112,7 +166,7 @@ jg_cli_status(struct jg_cli *cli)
     struct jg_cli_names names = {.list = NULL};
     struct jg_class_report *reports = NULL;
     enum jg_err err = jg_cli_classes(store, &names);
-    if (err == JG_OK && !choose(cli, first, &names))
+    if (err == JG_OK && !choose(cli, store, first, &names))
         result = JG_EXIT_NEGATIVE;
     if (err == JG_OK && names.count > 0) {
         reports = calloc(names.count, sizeof *reports);

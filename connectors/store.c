@@ -10,6 +10,7 @@ const char *const jg_tally_names[JG_TALLIES] = {
     [JG_TALLY_CLAIMED] = "claimed",     [JG_TALLY_DUPLICATES] = "duplicates", [JG_TALLY_CANDIDATES] = "candidates",
     [JG_TALLY_CONFIRMED] = "confirmed", [JG_TALLY_PASSED] = "passed",         [JG_TALLY_RELEASED] = "released",
     [JG_TALLY_ADMITTED] = "admitted",   [JG_TALLY_SKIPPED] = "skipped",       [JG_TALLY_COMPLETED] = "completed",
+    [JG_TALLY_HELD] = "held",           [JG_TALLY_RESUMED] = "resumed",       [JG_TALLY_BURIED] = "buried",
 };
 
 enum jg_err
@@ -32,33 +33,77 @@ jg_store_close(struct jg_store *store)
         store->vtable->close(store);
 }
 
+/* What each kind of operation needs. */
+struct needs {
+    bool job, ttl, provisional, member, run_ttl, items;
+};
+
+static const struct needs needs_of[JG_OP_KINDS] = {
+    [JG_OP_CLAIM] = {.job = true, .provisional = true},
+    [JG_OP_CONFIRM] = {.job = true, .ttl = true},
+    [JG_OP_KEEP] = {.job = true, .provisional = true},
+    [JG_OP_RELEASE] = {.job = true, .ttl = true, .provisional = true},
+    [JG_OP_ADMIT] = {.job = true, .ttl = true, .member = true, .run_ttl = true},
+    [JG_OP_RENEW] = {.job = true, .ttl = true, .member = true, .run_ttl = true},
+    [JG_OP_COMPLETE] = {.job = true, .ttl = true, .member = true},
+    [JG_OP_TAKE] = {.items = true},
+    [JG_OP_PLACE] = {.items = true},
+    [JG_OP_DROP] = {.items = true},
+    [JG_OP_BURY] = {.job = true, .ttl = true, .provisional = true},
+    [JG_OP_SYNC] = {.job = false},
+    [JG_OP_LEAD] = {.member = true},
+    [JG_OP_GROUP] = {.job = false},
+    [JG_OP_ANNOUNCE] = {.job = false},
+};
+
+static bool
+job_is_sound(const struct jg_op *op)
+{
+    if (!op->key || !op->jid || strlen(op->key) != JG_KEY_CHARS || !op->jid[0] ||
+        strlen(op->jid) >= JG_MEMBER_MAX_BYTES)
+        return false;
+    if (op->kind == JG_OP_CLAIM && !jg_jid_valid(op->jid, strlen(op->jid)))
+        return false;
+    return !op->candidate_of || jg_jid_valid(op->candidate_of, strlen(op->candidate_of));
+}
+
+static bool
+items_are_sound(const struct jg_op *op)
+{
+    if (op->item_count > JG_OP_MAX_ITEMS || (op->item_count && !op->items) ||
+        (op->kind == JG_OP_PLACE && op->item_count % 2))
+        return false;
+    for (size_t i = 0; i < op->item_count; i++)
+        if (!op->items[i] || !op->items[i][0] || strlen(op->items[i]) >= JG_MEMBER_MAX_BYTES)
+            return false;
+    return true;
+}
+
+/* SYNC, LEAD, GROUP: whose names come back in `other`, and whose times are needed only to hold something. */
+static bool
+name_is_sound(const struct jg_op *op)
+{
+    bool named = op->member && op->member[0];
+    if (op->kind == JG_OP_SYNC)
+        return op->override_now || (named && strlen(op->member) < JG_MEMBER_MAX_BYTES);
+    if (op->kind != JG_OP_LEAD && op->kind != JG_OP_GROUP)
+        return true;
+    return op->member && strlen(op->member) < sizeof op->other && (op->leave || !named || op->run_ttl_ms > 0);
+}
+
 /* Needs what each operation names, so that neither store has to ask again. */
 static bool
 op_is_sound(const struct jg_op *op)
 {
-    static const struct {
-        bool ttl, provisional, member, run_ttl;
-    } needs[JG_OP_KINDS] = {
-        [JG_OP_CLAIM] = {.provisional = true},
-        [JG_OP_CONFIRM] = {.ttl = true},
-        [JG_OP_KEEP] = {.provisional = true},
-        [JG_OP_RELEASE] = {.ttl = true, .provisional = true},
-        [JG_OP_ADMIT] = {.ttl = true, .member = true, .run_ttl = true},
-        [JG_OP_RENEW] = {.ttl = true, .member = true, .run_ttl = true},
-        [JG_OP_COMPLETE] = {.ttl = true, .member = true},
-    };
-    if ((unsigned)op->kind >= JG_OP_KINDS || !op->class_name || !op->key || !op->jid)
+    if ((unsigned)op->kind >= JG_OP_KINDS || !op->class_name)
         return false;
-    if (strlen(op->key) != JG_KEY_CHARS || !op->jid[0] || strlen(op->jid) >= JG_MEMBER_MAX_BYTES)
+    const struct needs *needs = &needs_of[op->kind];
+    if ((needs->job && !job_is_sound(op)) || (needs->items && !items_are_sound(op)) || !name_is_sound(op))
         return false;
-    if (op->kind == JG_OP_CLAIM && !jg_jid_valid(op->jid, strlen(op->jid)))
+    if (needs->member && (!op->member || !op->member[0] || strlen(op->member) >= JG_MEMBER_MAX_BYTES))
         return false;
-    if (op->candidate_of && !jg_jid_valid(op->candidate_of, strlen(op->candidate_of)))
-        return false;
-    if (needs[op->kind].member && (!op->member || !op->member[0] || strlen(op->member) >= JG_MEMBER_MAX_BYTES))
-        return false;
-    return (!needs[op->kind].ttl || op->dedup_ttl_ms > 0) && (!needs[op->kind].run_ttl || op->run_ttl_ms > 0) &&
-           (!needs[op->kind].provisional || op->dedup_provisional_ms > 0);
+    return (!needs->ttl || op->dedup_ttl_ms > 0) && (!needs->run_ttl || op->run_ttl_ms > 0) &&
+           (!needs->provisional || op->dedup_provisional_ms > 0);
 }
 
 enum jg_err
@@ -121,4 +166,59 @@ jg_store_duplicates(struct jg_store *store, const char *class_name,
                     void (*each)(void *opaque, const struct jg_duplicate_report *duplicate), void *opaque)
 {
     return store->vtable->duplicates(store, class_name, each, opaque);
+}
+
+enum jg_err
+jg_store_tickets(struct jg_store *store, const char *class_name,
+                 void (*each)(void *opaque, const struct jg_ticket_report *ticket), void *opaque)
+{
+    return store->vtable->tickets(store, class_name, each, opaque);
+}
+
+enum jg_err
+jg_store_check(struct jg_store *store, void (*each)(void *opaque, enum jg_log_level level, const char *text),
+               void *opaque)
+{
+    return store->vtable->check(store, each, opaque);
+}
+
+enum jg_err
+jg_store_watch(struct jg_store *store, struct jg_watch **out)
+{
+    return store->vtable->watch(store, out);
+}
+
+int
+jg_watch_fd(const struct jg_watch *watch)
+{
+    return watch->fd;
+}
+
+enum jg_err
+jg_watch_read(struct jg_watch *watch, bool *woken)
+{
+    return watch->read(watch, woken);
+}
+
+void
+jg_watch_close(struct jg_watch *watch)
+{
+    if (watch)
+        watch->close(watch);
+}
+
+void
+jg_report_instance(struct jg_class_report *report, const char *name, int64_t limit, int64_t told_ms, int64_t now_ms)
+{
+    if (told_ms < now_ms - JG_INSTANCE_TOLD_MS)
+        return;
+    size_t index = report->instance_count++;
+    if (index > 0 && limit != report->instances[0].limit)
+        report->disagree = true;
+    if (index >= JG_REPORT_INSTANCES)
+        return;
+    struct jg_instance_report *instance = &report->instances[index];
+    snprintf(instance->name, sizeof instance->name, "%.*s", (int)sizeof instance->name - 1, name);
+    instance->limit = limit;
+    instance->told_ms = told_ms;
 }

@@ -16,28 +16,68 @@ enum jg_op_kind {
     JG_OP_KEEP,     /* still unacknowledged: keep the provisional claim */
     JG_OP_RELEASE,  /* delivery failed: pass the claim on, or end it */
     JG_OP_ADMIT,    /* consumer: may this job start? */
-    JG_OP_RENEW,    /* it still runs (until_executed) */
-    JG_OP_COMPLETE, /* it ended (until_executed) */
+    JG_OP_RENEW,    /* it still runs (until_executed, or a limit) */
+    JG_OP_COMPLETE, /* it ended (until_executed, or a limit) */
+    JG_OP_TAKE,     /* resumer: tickets for the jobs that are held longest */
+    JG_OP_PLACE,    /* resumer: ticketed jobs were produced to these positions */
+    JG_OP_DROP,     /* resumer: these tickets serve nobody any more */
+    JG_OP_BURY,     /* resumer: this job goes to <topic>.dead, its claim and ticket end */
+    JG_OP_SYNC,     /* what this instance's settings say of a class, and the override it last saw */
+    JG_OP_LEAD,     /* resumer: be, or stay, the only one of a consumer group */
+    JG_OP_GROUP,    /* consumer: does this group execute this topic? */
+    JG_OP_ANNOUNCE, /* consumer: there is a new holding topic for the group's resumer */
     JG_OP_KINDS
 };
 
 #define JG_MEMBER_MAX_BYTES 512
 
+/* At most so many items in one TAKE, PLACE or DROP. */
+#define JG_OP_MAX_ITEMS 1000
+
+/* A limit that was set at run time. It goes over the settings' own until it is taken back, and outlives the store's
+ * data in the instances that have seen it: of two, the one set later counts. */
+struct jg_override {
+    bool set;      /* false: the settings' own limit */
+    int64_t limit; /* when set */
+    int64_t at_ms; /* the store's time of setting it or taking it back; 0: never */
+};
+
 /* One operation: inputs that the caller fills in (borrowed during the call), then outputs. Unused inputs stay zero. */
 struct jg_op {
     enum jg_op_kind kind;
 
-    const char *class_name;
-    const char *key; /* JG_KEY_CHARS hex digits */
+    const char *class_name; /* LEAD, ANNOUNCE: the consumer group's name; GROUP: the topic's */
+    const char *key;        /* JG_KEY_CHARS hex digits */
     const char *jid;
     enum jg_dedup dedup;
     int64_t dedup_ttl_ms;
     int64_t dedup_provisional_ms;
     enum jg_dup_action action; /* CLAIM: what would be done with a duplicate, for the record */
     const char *candidate_of;  /* ADMIT: the jid whose candidate this is; NULL: none */
-    const char *member;        /* ADMIT, RENEW, COMPLETE: `jid@instance@topic/partition/offset`, names this run */
-    int64_t run_ttl_ms;        /* ADMIT, RENEW */
+    const char *member;        /* ADMIT, RENEW, COMPLETE: `jid@instance@topic/partition/offset`, names this run.
+                                  SYNC, LEAD: the instance. GROUP: the consumer group that asks */
+    int64_t run_ttl_ms;        /* ADMIT, RENEW. SYNC: the class's limit.ttl.ms. LEAD, GROUP: how long it holds */
     int64_t epoch_in;          /* RENEW: the epoch that ADMIT answered with */
+
+    int64_t limit;        /* ADMIT, SYNC: the settings' own; 0: none (and no slot is taken), negative: paused. An
+                             override goes over it, but in ADMIT only when this is not 0 */
+    bool resumed;         /* ADMIT: the message says that it was resumed, so it may have a ticket */
+    bool last_try;        /* ADMIT: with a ticket and no slot the answer is HOLD; else LATER */
+    bool fresh;           /* ADMIT: the group never committed an offset of this topic: no grace, nothing ran before */
+    int64_t grace_ms;     /* ADMIT, TAKE: how long after a loss of data nobody gets a slot */
+    int64_t hold_max;     /* ADMIT: 0: no bound */
+    int64_t resume_ahead; /* SYNC */
+    int64_t hold_max_age_ms;        /* SYNC */
+    struct jg_override override_in; /* SYNC: as this instance last saw it */
+    bool override_now;              /* SYNC: set override_in now, whatever its at_ms (the `jobgate` command). Nothing
+                                       else is told: the instance has no settings of its own */
+    bool leave;                     /* LEAD: be it no more. GROUP: the topic is nobody's now */
+    bool force;                     /* GROUP: take the topic, whoever has it */
+    /* TAKE, DROP: jids. PLACE: jid, position, jid, position ... Borrowed; item_count is the length of the list. */
+    const char *const *items;
+    size_t item_count;
+    int64_t held_in;        /* TAKE: how many are held, counted in the holding topics; negative: not known */
+    int64_t oldest_held_in; /* TAKE: since when the oldest is, Unix ms; 0: none is, or not known */
 
     /* JG_OK, or JG_ESTORE: nothing was learned, the outputs are untouched; it may have taken effect, or do so yet. */
     enum jg_err err;
@@ -45,14 +85,28 @@ struct jg_op {
     enum jg_claim_state original_state; /* CLAIM: of the claim in the way */
     char original[JG_JID_CHARS + 1];    /* CLAIM: duplicate or candidate of; ADMIT with SKIP: duplicate of */
     int64_t original_since_ms;          /* CLAIM: Unix time of that claim */
-    enum jg_verdict verdict;            /* ADMIT: JG_RUN or JG_SKIP */
+    enum jg_verdict verdict;            /* ADMIT */
+    enum jg_reason reason;              /* ADMIT with HOLD or LATER */
     int64_t epoch;                      /* ADMIT; RENEW: the next one's epoch_in */
-    /* CONFIRM, KEEP, RELEASE, COMPLETE: it was the owner's (or the candidate's), and took effect. RENEW: the run is a
-     * member of `run`; else it had expired, and is over. */
+    /* CONFIRM, KEEP, RELEASE, COMPLETE, BURY: it was the owner's (or the candidate's), and took effect. RENEW: the run
+     * is a member of `run`; else it had expired, and is over. LEAD: this instance leads. GROUP: the topic is this
+     * group's. */
     bool changed;
+    struct jg_override override; /* SYNC: as it is now */
+    int64_t granted;             /* TAKE: the first so many items have a ticket, or need none */
+    int64_t limit_now;           /* TAKE: what counts; 0: none */
+    int64_t ahead_now;           /* TAKE: resume.ahead as last told; */
+    int64_t max_age_now_ms;      /* TAKE: hold.max.age.ms as last told; 0: none */
+    int64_t running, tickets;    /* TAKE: after it */
+    int64_t left_ms;             /* LEAD: until the present leader's time is over; its own when it leads */
+    int64_t generation;          /* LEAD, ANNOUNCE: counts announcements */
+    char other[256];             /* LEAD: the instance that leads. GROUP: the group that has the topic; empty: none */
 };
 
 struct jg_store;
+
+/* What is woken by the store: a slot was freed, a limit changed, a holding topic was announced. */
+struct jg_watch;
 
 struct jg_store_options {
     const char *url; /* redis://[user[:password]@]host[:port][/db], redis+unix:///path[?db=N] (userinfo as above),
@@ -86,17 +140,50 @@ bool jg_store_is_up(struct jg_store *store);
  * backoff, bounded by timeout_ms) and closes it when the server answers. */
 void jg_store_tend(struct jg_store *store);
 
-/* --- what the `jobgate` command reads; none of it is on a job's path --- */
+/* Watch the namespace, on a connection of its own (Redis: pub/sub). JG_ESTORE: try again later. Blocks at most
+ * timeout_ms. Thread: any; the watch belongs to one. */
+JG_MUST_USE enum jg_err jg_store_watch(struct jg_store *store, struct jg_watch **out);
+/* To poll for reading. */
+int jg_watch_fd(const struct jg_watch *watch);
+/* Read what has come, without waiting. `woken`: anything has. JG_ESTORE: it is broken; close it, open another, and
+ * believe that something was missed. */
+JG_MUST_USE enum jg_err jg_watch_read(struct jg_watch *watch, bool *woken);
+void jg_watch_close(struct jg_watch *watch); /* NULL is fine */
+
+/* --- what the resumer reads now and then, and the `jobgate` command; none of it is on a job's path --- */
+
+#define JG_REPORT_INSTANCES 16
 
 struct jg_class_report {
     int64_t claims;  /* counted by walking: slow on a large store */
     int64_t running; /* live members of `run` */
     struct {
         const char *name; /* static: claimed, duplicates, candidates, confirmed, passed, released, admitted, skipped,
-                             completed */
+                             completed, held, resumed, buried */
         int64_t value;
     } counters[16];
     size_t counter_count;
+
+    bool told;                   /* some instance has told its settings of the class; else limit is 0 */
+    int64_t limit;               /* by the settings, as last told */
+    struct jg_override override; /* goes over it */
+    int64_t tickets;
+    int64_t held;
+    int64_t oldest_held_ms; /* Unix time; 0: none is held, or not known */
+    /* Instances that told their settings within the last minute. */
+    struct jg_instance_report {
+        char name[64];
+        int64_t limit;
+        int64_t told_ms; /* Unix time */
+    } instances[JG_REPORT_INSTANCES];
+    size_t instance_count; /* may be more than are listed */
+    bool disagree;         /* not all of them say the same limit */
+};
+
+struct jg_ticket_report {
+    char jid[JG_JID_CHARS + 1];
+    int64_t taken_ms;                   /* Unix time */
+    char position[JG_MEMBER_MAX_BYTES]; /* topic/partition/offset; empty: not known */
 };
 
 struct jg_claim_report {
@@ -130,6 +217,15 @@ JG_MUST_USE enum jg_err jg_store_claim_report(struct jg_store *store, const char
                                               struct jg_claim_report *out);
 /* Did the claim of `jid` have candidates and end by its job's run? */
 JG_MUST_USE enum jg_err jg_store_was(struct jg_store *store, const char *class_name, const char *jid, bool *out);
+/* The tickets of a class that are out, in no order. */
+JG_MUST_USE enum jg_err jg_store_tickets(struct jg_store *store, const char *class_name,
+                                         void (*each)(void *opaque, const struct jg_ticket_report *ticket),
+                                         void *opaque);
+/* What can be wrong with a store for our purposes: calls `each` with findings, e.g. `error` true, "maxmemory-policy is
+ * allkeys-lru: ... set noeviction". For `jobgate check`. */
+JG_MUST_USE enum jg_err jg_store_check(struct jg_store *store,
+                                       void (*each)(void *opaque, enum jg_log_level level, const char *text),
+                                       void *opaque);
 /* The last 100 duplicates of a class, newest first. */
 JG_MUST_USE enum jg_err jg_store_duplicates(struct jg_store *store, const char *class_name,
                                             void (*each)(void *opaque, const struct jg_duplicate_report *duplicate),

@@ -11,12 +11,17 @@ struct jg_store_vtable {
     enum jg_err (*exec)(struct jg_store *store, struct jg_op *ops, size_t count);
     bool (*wait)(struct jg_store *store, int64_t timeout_ms);
     bool (*is_up)(struct jg_store *store);
+    enum jg_err (*watch)(struct jg_store *store, struct jg_watch **out);
     void (*tend)(struct jg_store *store);
     enum jg_err (*classes)(struct jg_store *store, void (*each)(void *opaque, const char *class_name), void *opaque);
     enum jg_err (*class_report)(struct jg_store *store, const char *class_name, struct jg_class_report *out);
     enum jg_err (*claim_report)(struct jg_store *store, const char *class_name, const char *key,
                                 struct jg_claim_report *out);
     enum jg_err (*was)(struct jg_store *store, const char *class_name, const char *jid, bool *out);
+    enum jg_err (*tickets)(struct jg_store *store, const char *class_name,
+                           void (*each)(void *opaque, const struct jg_ticket_report *ticket), void *opaque);
+    enum jg_err (*check)(struct jg_store *store, void (*each)(void *opaque, enum jg_log_level level, const char *text),
+                         void *opaque);
     enum jg_err (*duplicates)(struct jg_store *store, const char *class_name,
                               void (*each)(void *opaque, const struct jg_duplicate_report *duplicate), void *opaque);
 };
@@ -24,6 +29,13 @@ struct jg_store_vtable {
 /* The head of every store. */
 struct jg_store {
     const struct jg_store_vtable *vtable;
+};
+
+/* The head of every watch. */
+struct jg_watch {
+    enum jg_err (*read)(struct jg_watch *watch, bool *woken);
+    void (*close)(struct jg_watch *watch);
+    int fd;
 };
 
 JG_MUST_USE enum jg_err jg_memory_open(const struct jg_store_options *options, struct jg_store **out,
@@ -42,9 +54,18 @@ enum jg_tally {
     JG_TALLY_ADMITTED,
     JG_TALLY_SKIPPED,
     JG_TALLY_COMPLETED,
+    JG_TALLY_HELD,
+    JG_TALLY_RESUMED,
+    JG_TALLY_BURIED,
     JG_TALLIES
 };
 extern const char *const jg_tally_names[JG_TALLIES];
+
+/* Put what an instance told into a class's report, unless it is too long ago. Both stores list, and forget when there
+ * are more than JG_REPORT_INSTANCES; sync.lua has these numbers too. */
+#define JG_INSTANCE_TOLD_MS 60000
+void jg_report_instance(struct jg_class_report *report, const char *name, int64_t limit, int64_t told_ms,
+                        int64_t now_ms);
 
 /* As many of a class's duplicates are remembered. The number stands in claim.lua too. */
 #define JG_DUPLICATES_KEPT 100

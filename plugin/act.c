@@ -48,10 +48,15 @@ become_error(rd_kafka_message_t *rkmessage, rd_kafka_resp_err_t err, const char 
 }
 
 void
-jg_act_skip(struct jg_gate *gate, rd_kafka_message_t *rkmessage)
+jg_act_skip(struct jg_gate *gate, rd_kafka_message_t *rkmessage, enum jg_skip why)
 {
-    become_error(rkmessage, gate->client.skip_err, JOBGATE_SKIP_TEXT ": a duplicate of another job");
-    jg_count(JG_COUNT_SKIPPED, 1);
+    static const char *const whys[] = {
+        [JG_SKIP_DUPLICATE] = JOBGATE_SKIP_TEXT ": a duplicate of another job",
+        [JG_SKIP_HELD] = JOBGATE_SKIP_TEXT ": held until its class's limit lets it run",
+        [JG_SKIP_HOLDING_TOPIC] = JOBGATE_SKIP_TEXT ": a job that is held, or dead",
+    };
+    become_error(rkmessage, gate->client.skip_err, whys[why]);
+    jg_count(JG_COUNT_SKIPPED, why == JG_SKIP_DUPLICATE);
 }
 
 void

@@ -10,8 +10,12 @@
  * producer would lose its whole transaction); nothing was changed. */
 JG_MUST_USE bool jg_act_reject(struct jg_gate *gate, rd_kafka_message_t *rkmessage);
 
-/* Keep the message from the application: it sees `jobgate.skip.error` instead. */
-void jg_act_skip(struct jg_gate *gate, rd_kafka_message_t *rkmessage);
+/* Why a message is not for the application. */
+enum jg_skip { JG_SKIP_DUPLICATE, JG_SKIP_HELD, JG_SKIP_HOLDING_TOPIC };
+
+/* Keep the message from the application: it sees `jobgate.skip.error` instead, with a text that begins with
+ * JOBGATE_SKIP_TEXT. */
+void jg_act_skip(struct jg_gate *gate, rd_kafka_message_t *rkmessage, enum jg_skip why);
 
 /* Keep the message from the application: it sees _STATE with `reason` instead. */
 void jg_act_withhold(rd_kafka_message_t *rkmessage, const char *reason);

@@ -61,6 +61,7 @@ read_consumer(const struct jg_rdk *rdk, const rd_kafka_conf_t *rk_conf, const st
     char value[VALUE_BYTES];
     get(rdk, rk_conf, "group.id", value);
     out->consumer = value[0] != '\0';
+    snprintf(out->group, sizeof out->group, "%.255s", value);
     out->auto_commit = get_bool(rdk, rk_conf, "enable.auto.commit");
     out->auto_store = get_bool(rdk, rk_conf, "enable.auto.offset.store");
     out->max_poll_interval_ms = get_number(rdk, rk_conf, "max.poll.interval.ms", 300000);
@@ -121,6 +122,8 @@ jg_client_take_over(const struct jg_rdk *rdk, rd_kafka_conf_t *rk_conf, const st
     get(rdk, rk_conf, "auto.commit.interval.ms", interval);
     if (client->auto_commit && !client->auto_store && strcmp(interval, DEFAULT_COMMIT_MS) == 0)
         err = set(rdk, rk_conf, "auto.commit.interval.ms", FASTER_COMMIT_MS, error);
+    if (err == JG_OK)
+        err = set(rdk, rk_conf, "isolation.level", "read_committed", error);
     /* A host that takes rebalances as events has no callback to wrap, and with one would get no events. */
     int64_t events = get_number(rdk, rk_conf, "enabled_events", 0);
     if (err == JG_OK && !(events & RD_KAFKA_EVENT_REBALANCE))

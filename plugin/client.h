@@ -25,6 +25,7 @@ struct jg_client {
     enum jg_completion completion; /* poll or commit */
     jg_rebalance_cb *rebalance_cb; /* the application's own; NULL: none */
 
+    char group[256]; /* group.id */
     char client_id[64];
     jg_log_cb *log_cb; /* the application's own; NULL: none, or it is behind a queue */
 };
@@ -38,7 +39,8 @@ JG_MUST_USE enum jg_err jg_client_check(const struct jg_client *client, const st
                                         struct jg_error *error);
 
 /* Change what has to be changed in a governed consumer's configuration: how often offsets are committed, who is called
- * on a rebalance. Thread: inside rd_kafka_new. */
+ * on a rebalance; held jobs come back in transactions, so only what is committed may be read. Thread: inside
+ * rd_kafka_new. */
 JG_MUST_USE enum jg_err jg_client_take_over(const struct jg_rdk *rdk, rd_kafka_conf_t *rk_conf,
                                             const struct jg_client *client, jg_rebalance_cb *rebalance_cb,
                                             struct jg_error *error);

@@ -57,7 +57,7 @@ struct jg_setting {
     const char *doc;
 };
 
-#define JG_SETTING_COUNT 24
+#define JG_SETTING_COUNT 32
 extern const struct jg_setting jg_setting_table[JG_SETTING_COUNT];
 
 /* A property's name, taken apart. */

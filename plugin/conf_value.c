@@ -53,8 +53,9 @@ check_word(const struct jg_setting *row, const char *shown, const char *value, s
 static bool
 parse_number(const char *value, int64_t *out)
 {
-    size_t digits = strspn(value, "0123456789");
-    if (digits == 0 || digits > 18 || value[digits] != '\0')
+    const char *unsigned_part = *value == '-' ? value + 1 : value;
+    size_t digits = strspn(unsigned_part, "0123456789");
+    if (digits == 0 || digits > 18 || unsigned_part[digits] != '\0')
         return false;
     *out = strtoll(value, NULL, 10);
     return true;

@@ -19,6 +19,10 @@
     X(FORGOTTEN, "forgotten", "confirmations or releases given up because the store stayed down")                      \
     X(RUN, "run", "governed messages handed to the application")                                                       \
     X(UNADMITTED, "unadmitted", "jobs of batch calls that ran although the store did not answer")                      \
+    X(HELD, "held", "jobs over their class's limit that were moved to the holding topic")                              \
+    X(RESUMED, "resumed", "held jobs that this process's resumer brought back")                                        \
+    X(BURIED, "buried", "jobs that went to <topic>.dead: too old, too large, or not jobgate's")                        \
+    X(HOLD_FAILURE, "hold_failures", "attempts to hold or resume a job that failed, and are repeated")                 \
     X(SKIPPED, "skipped", "duplicates kept from the application")                                                      \
     X(FOREIGN_STAMP, "foreign_stamps", "jobgate headers of another origin or version, or malformed, and ignored")      \
     X(COMPLETED, "completed", "until_executed jobs seen to end")                                                       \

@@ -8,7 +8,11 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "connectors/kafka/holding.h"
+#include "plugin/coming.h"
 #include "plugin/counters.h"
+#include "plugin/guard.h"
+#include "plugin/known.h"
 #include "plugin/process.h"
 #include "plugin/stamp.h"
 
@@ -95,6 +99,37 @@ open_store(struct jg_gate *gate)
     gate->refused = error;
 }
 
+/* Kafka clients of our own hold jobs and bring them back. A consumer whose settings limit nothing does without, when it
+ * has to. */
+static void
+settle_own(struct jg_gate *gate, const rd_kafka_conf_t *rk_conf)
+{
+    struct jg_error error;
+    gate->own = (struct jg_own){.rdk = gate->rdk, .log = &gate->log};
+    enum jg_err err = jg_own_check(gate->rdk, rk_conf, gate->conf, &error);
+    if (err == JG_OK)
+        err = jg_own_base(gate->rdk, rk_conf, gate->conf, &gate->own.base, &error);
+    if (err == JG_OK)
+        return;
+    gate->own.base = NULL;
+    if (gate->limits)
+        gate->refused = error;
+}
+
+static void
+settle_limits(struct jg_gate *gate)
+{
+    char setting[200];
+    gate->limits = jg_conf_has_limit(gate->conf);
+    if (!jg_conf_needs_end(gate->conf, setting, sizeof setting))
+        return;
+    snprintf(gate->unseen, sizeof gate->unseen,
+             "jobgate: %.190s is set, and with batch calls or several polling threads the end of a job cannot be seen: "
+             "set enable.auto.offset.store=false and store offsets when jobs are done, or take one message per poll on "
+             "one thread%s",
+             setting, strstr(setting, "dedup") ? ", or use dedup=until_executing" : "");
+}
+
 /* Settle what this handle may do; says so when it is refused. */
 static void
 settle(struct jg_gate *gate, rd_kafka_conf_t *rk_conf)
@@ -106,6 +141,8 @@ settle(struct jg_gate *gate, rd_kafka_conf_t *rk_conf)
     }
     if (!gate->refused.text[0] && jg_client_check(&gate->client, gate->settings, &gate->refused) == JG_OK)
         open_store(gate);
+    if (!gate->refused.text[0] && gate->client.consumer && gate->store)
+        settle_own(gate, rk_conf);
     if (gate->client.consumer &&
         jg_client_take_over(gate->rdk, rk_conf, &gate->client, jg_gate_rebalance, &error) != JG_OK)
         gate->refused = error;
@@ -144,6 +181,7 @@ jg_gate_new(const struct jg_rdk *rdk, rd_kafka_t *rk, rd_kafka_conf_t *rk_conf, 
     gate->log = (struct jg_log){.level = settings->log_level, .name = gate->name};
     init_id(gate);
     init_sync(gate);
+    settle_limits(gate);
     settle(gate, rk_conf);
     if (client.log_cb) { /* only now: the handle is not whole yet while it is being made */
         gate->log.opaque = gate;
@@ -160,6 +198,10 @@ jg_gate_stop(struct jg_gate *gate)
         return;
     if (!jg_worker_stop(gate)) {
         jg_log(NULL, JG_LOG_ERROR, "THREAD", "the background thread does not end: abandoned");
+        atomic_store(&gate->abandoned, true);
+    }
+    if (!jg_defer_stop(gate)) {
+        jg_log(NULL, JG_LOG_ERROR, "THREAD", "a thread of the holder or the resumer does not end: abandoned");
         atomic_store(&gate->abandoned, true);
     }
     if (gate->consumer_queue)
@@ -182,8 +224,13 @@ jg_gate_destroy(struct jg_gate *gate)
     jg_queue_clear(&gate->queue);
     jg_unacked_clear(&gate->unacked);
     jg_offsets_clear(&gate->offsets);
+    jg_offsets_clear(&gate->unseen_offsets);
     jg_inflight_clear(&gate->inflight);
     jg_compaction_clear(&gate->compaction);
+    jg_known_clear(gate);
+    jg_guard_clear(gate);
+    if (gate->own.base)
+        gate->rdk->conf_destroy(gate->own.base);
     pthread_cond_destroy(&gate->wake);
     pthread_cond_destroy(&gate->idle);
     pthread_mutex_destroy(&gate->lock);
@@ -218,7 +265,12 @@ jg_gate_acknowledged(struct jg_gate *gate, rd_kafka_message_t *rkmessage, int64_
 bool
 jg_gate_governs(const struct jg_gate *gate, const rd_kafka_message_t *rkmessage)
 {
-    return jg_conf_topic(gate->conf, gate->rdk->topic_name(rkmessage->rkt)) != NULL;
+    const char *topic = gate->rdk->topic_name(rkmessage->rkt);
+    char origin[JG_TOPIC_MAX_BYTES + 1];
+    if (jg_conf_topic(gate->conf, topic))
+        return true;
+    /* A subscription to a pattern finds what is held beside a governed topic. */
+    return gate->client.consumer && jg_holding_parse(topic, origin, sizeof origin) && jg_conf_topic(gate->conf, origin);
 }
 
 /* --- finished --- */
@@ -307,8 +359,12 @@ jg_gate_committed(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *o
         if (each->err || each->offset < 0)
             continue;
         pthread_mutex_lock(&gate->lock);
-        if (gate->completion == JG_COMPLETION_COMMIT)
+        if (gate->completion == JG_COMPLETION_COMMIT) {
             ended = jg_inflight_take(&gate->inflight, each->topic, each->partition, 0, each->offset);
+            jg_offsets_committed(&gate->unseen_offsets, each->topic, each->partition, each->offset);
+            gate->follows = true;
+            pthread_cond_signal(&gate->wake);
+        }
         pthread_mutex_unlock(&gate->lock);
         while (ended) {
             struct jg_run *next = ended->next;
@@ -320,11 +376,34 @@ jg_gate_committed(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *o
 
 /* --- rebalanced --- */
 
+/* The last job comes again, so its offset stays unfinished; its slot is free for others at once. The claim of an
+ * until_executed job stays with it, and with that its slot, until the run is no longer renewed. */
+static void
+free_slot(struct jg_gate *gate)
+{
+    struct jg_run *run = NULL;
+    pthread_mutex_lock(&gate->lock);
+    if (gate->current && gate->current->limited && gate->current->dedup != JG_DEDUP_UNTIL_EXECUTED)
+        run = jg_gate_take_current(gate);
+    pthread_mutex_unlock(&gate->lock);
+    if (!run)
+        return;
+    struct jg_op op = jg_run_complete_op(run);
+    struct jg_pending *pending = jg_pending_new(&op);
+    if (pending)
+        pending->give_up_ms = jg_clock_ms() + run->run_ttl_ms; /* by then it has run out */
+    if (pending && !jg_worker_push(gate, pending))
+        jg_pending_destroy(pending);
+    jg_run_destroy(run);
+}
+
 struct jg_run *
 jg_gate_take_at_close(struct jg_gate *gate)
 {
-    if (gate->settings->close == JG_CLOSE_REDELIVER)
+    if (gate->settings->close == JG_CLOSE_REDELIVER) {
+        free_slot(gate);
         return NULL;
+    }
     pthread_mutex_lock(&gate->lock);
     struct jg_run *run = jg_gate_take_current(gate);
     pthread_mutex_unlock(&gate->lock);
@@ -341,14 +420,15 @@ end_current(struct jg_gate *gate)
         jg_gate_end_later(gate, run, jg_clock_ms());
 }
 
-/* A commit that covers these runs may still come, with the revocation's own: they are no longer renewed, and wait for
- * it. Under the lock. */
+/* A commit that covers these runs may still come, with the revocation's own: they wait for it. Under the lock. */
 static void
 let_go(struct jg_gate *gate, const rd_kafka_topic_partition_t *partition, int64_t now_ms)
 {
     for (struct jg_run *run = gate->inflight.head; run; run = run->next)
-        if (run->partition == partition->partition && strcmp(run->topic, partition->topic) == 0 && !run->seen_out) {
-            run->seen_out = true;
+        if (run->partition == partition->partition && strcmp(run->topic, partition->topic) == 0 && !run->seen_out &&
+            !run->revoked) {
+            run->revoked = true;
+            run->seen_out = !run->limited; /* a slot is kept while the job may still be at work */
             run->seen_out_ms = now_ms;
         }
 }
@@ -368,6 +448,17 @@ take_runs(struct jg_gate *gate, const rd_kafka_topic_partition_t *partition)
     return taken;
 }
 
+/* What was deferred of these partitions arrives before they go, within bounds. */
+static void
+leave_held(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *partitions)
+{
+    int64_t until_ms = jg_clock_ms() + gate->settings->store_wait_ms;
+    for (int i = 0; i < partitions->cnt; i++) {
+        int64_t left_ms = until_ms - jg_clock_ms();
+        jg_defer_leave(gate, partitions->elems[i].topic, partitions->elems[i].partition, left_ms > 0 ? left_ms : 0);
+    }
+}
+
 static void
 forget(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *partitions, bool revoked)
 {
@@ -381,6 +472,7 @@ forget(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *partitions, 
         else
             taken = take_runs(gate, each);
         jg_offsets_forget(&gate->offsets, each->topic, each->partition);
+        jg_offsets_forget(&gate->unseen_offsets, each->topic, each->partition);
         pthread_mutex_unlock(&gate->lock);
         lost += jg_run_destroy_all(taken);
     }
@@ -408,6 +500,18 @@ call_default(const struct jg_gate *gate, rd_kafka_resp_err_t err, rd_kafka_topic
         rdk->error_destroy(error);
 }
 
+/* Held jobs are looked for as soon as somebody could run them, whether or not any message comes. */
+static bool
+governs_any(const struct jg_gate *gate, const rd_kafka_topic_partition_list_t *partitions)
+{
+    if (gate->refused.text[0] || !gate->store || gate->settings->disable != JG_DISABLE_NO || gate->settings->observe)
+        return false;
+    for (int i = 0; i < partitions->cnt; i++)
+        if (jg_conf_topic(gate->conf, partitions->elems[i].topic))
+            return true;
+    return false;
+}
+
 void
 jg_gate_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *partitions, void *opaque)
 {
@@ -422,8 +526,12 @@ jg_gate_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partit
         if (revoked) {
             end_current(gate);
             jg_worker_wait_completions(gate, 2 * gate->settings->store_timeout_ms);
+            leave_held(gate, partitions);
+            jg_following_flush(gate, partitions);
         }
         forget(gate, partitions, revoked);
+        if (!revoked && governs_any(gate, partitions))
+            jg_gate_start_consuming(gate);
     }
     if (gate->client.rebalance_cb)
         gate->client.rebalance_cb(rk, err, partitions, opaque);

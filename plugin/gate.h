@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "base/log.h"
+#include "connectors/kafka/own.h"
 #include "plugin/client.h"
 #include "plugin/compaction.h"
 #include "plugin/conf.h"
@@ -30,6 +31,7 @@ enum jg_rate {
     JG_RATE_REFUSED,
     JG_RATE_HELD_BACK,
     JG_RATE_LOST,
+    JG_RATE_HOLD,
     JG_RATES
 };
 
@@ -45,6 +47,9 @@ struct jg_gate {
     char name[64];           /* the handle's client.id, for log lines */
     struct jg_log log;
     struct jg_error refused; /* why its settings cannot be honoured; empty: they can */
+    bool limits;             /* some class has a limit by its settings */
+    char unseen[512];        /* the reason to refuse when the end of jobs cannot be seen; empty: none needs to be */
+    struct jg_own own;       /* consumer: for Kafka clients of our own; base NULL: there are none */
     unsigned generation;     /* of the process: another one means that we are in a forked child */
     struct jg_store *store;  /* NULL: none is set */
     struct jg_gate *registered_next;
@@ -57,6 +62,7 @@ struct jg_gate {
     _Atomic bool batches;   /* consumer: batch calls were seen */
     _Atomic bool impatient; /* consumer: a batch call has waited for the store in vain; no more until it answers */
     _Atomic size_t unacked_count;
+    _Atomic int64_t hasty_until_ms; /* monotonic: a batch call has waited in vain; until then others do not wait */
     _Atomic int64_t refusal_due_ms; /* monotonic: not before then is the application told again */
 
     pthread_mutex_t lock;
@@ -79,9 +85,18 @@ struct jg_gate {
     _Atomic enum jg_completion
         completion; /* JG_COMPLETION_AUTO: cannot be seen (batch calls, a second polling thread) */
     rd_kafka_queue_t *consumer_queue;
-    int64_t renew_every_ms; /* a third of the shortest TTL of a run or its claim that was seen */
-    bool probing;           /* a poll probe is under way */
-    bool rebalanced;        /* the application subscribes: a close will be told by a rebalance */
+    struct jg_holder *holder;   /* NULL: nothing was held yet */
+    struct jg_resumer *resumer; /* NULL: it is not ours to run; set before the first message, gone in jg_gate_stop */
+    struct jg_known *known;     /* classes with a limit that it has met */
+    struct jg_guard *guards;    /* topics, and whether its group executes them */
+    int64_t renew_every_ms;     /* a third of the shortest TTL of a run or its claim that was seen */
+    bool probing;               /* a poll probe is under way */
+    /* Completion by commit, see following.c. */
+    struct jg_offsets unseen_offsets; /* open: what the application got, until it commits it */
+    bool follows;                     /* there may be something to commit for it */
+    rd_kafka_queue_t *commits;        /* the answers to those commits; the background thread's */
+    bool consuming;                   /* consumer: the first governed partition or message was seen */
+    bool rebalanced;                  /* the application subscribes: a close will be told by a rebalance */
 };
 
 /* Make the gate of a handle that is being created, by its configuration, which may still be changed. NULL: the plugin
@@ -117,6 +132,10 @@ void jg_gate_consume_untouched(struct jg_gate *gate, rd_kafka_message_t *rkmessa
 /* A message of a governed topic is about to be handed to the application. Thread: the application's poller. Blocks at
  * most store.wait.ms + 2 * store.timeout.ms. Afterwards the message is as it was (run it), or has become an error. */
 void jg_gate_consume(struct jg_gate *gate, rd_kafka_message_t *rkmessage, int64_t now_ms);
+
+/* A governed partition was assigned, or its first message is there: from now on there is a background thread, and a
+ * resumer that looks whether held jobs are served. Once; cheap then. Thread: the application's poller. */
+void jg_gate_start_consuming(struct jg_gate *gate);
 
 /* Offsets were committed. Thread: librdkafka's; never blocks. */
 void jg_gate_committed(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *offsets, int64_t now_ms);
@@ -161,6 +180,17 @@ void jg_storing_store_safe(struct jg_gate *gate, const char *topic, int32_t part
 /* Store a message's own offset, if that is ours to do. `next`: past it; else before it, so that it comes again. */
 void jg_storing_store(struct jg_gate *gate, const rd_kafka_message_t *rkmessage, bool next);
 
+/* Completion by commit: commit past what the application never sees (skipped, held), behind its own commits. */
+/* A message comes in; it is not for the application. Not under the lock. */
+void jg_following_begin(struct jg_gate *gate, const char *topic, int32_t partition, int64_t offset);
+void jg_following_finish(struct jg_gate *gate, const char *topic, int32_t partition, int64_t offset);
+/* Commit what can be. Thread: the background thread. */
+void jg_following_tend(struct jg_gate *gate);
+/* The same, at once, for partitions that go. Thread: the application's poller. Blocks at most a second. */
+void jg_following_flush(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *partitions);
+/* Thread: the background thread, before it ends. */
+void jg_following_end(struct jg_gate *gate);
+
 /* Send a poll probe for the current job, if there is one without. Not under the lock. */
 void jg_probe_send(struct jg_gate *gate);
 
@@ -168,6 +198,10 @@ void jg_probe_send(struct jg_gate *gate);
 JG_MUST_USE enum jg_err jg_ask(struct jg_gate *gate, struct jg_op *ops, size_t count);
 /* Attempts until the store answers, at most store.wait.ms. */
 JG_MUST_USE enum jg_err jg_ask_patiently(struct jg_gate *gate, struct jg_op *ops, size_t count);
+
+/* What a message is. Any thread. */
+JG_MUST_USE enum jg_identified jg_gate_identify(const struct jg_gate *gate, const rd_kafka_message_t *rkmessage,
+                                                const char *topic, struct jg_identity *identity);
 
 /* Start the background thread, once. Cheap when it runs. */
 void jg_worker_start(struct jg_gate *gate);

@@ -40,11 +40,11 @@ find_header(void *opaque, const char *name, const void **value, size_t *value_by
            !rdk->header_get_last(headers, name, value, value_bytes);
 }
 
-static enum jg_identified
-identify(struct jg_gate *gate, rd_kafka_message_t *rkmessage, const struct jg_topic_spec *spec, const char *topic,
-         struct jg_identity *identity)
+enum jg_identified
+jg_gate_identify(const struct jg_gate *gate, const rd_kafka_message_t *rkmessage, const char *topic,
+                 struct jg_identity *identity)
 {
-    void *context[2] = {(void *)(uintptr_t)gate->rdk, rkmessage};
+    void *context[2] = {(void *)(uintptr_t)gate->rdk, (void *)(uintptr_t)rkmessage};
     const struct jg_message message = {
         .topic = topic,
         .key = rkmessage->key,
@@ -54,7 +54,7 @@ identify(struct jg_gate *gate, rd_kafka_message_t *rkmessage, const struct jg_to
         .header = find_header,
         .opaque = context,
     };
-    return jg_identify(spec, gate->settings->name_space, &message, identity);
+    return jg_identify(jg_conf_topic(gate->conf, topic), gate->settings->name_space, &message, identity);
 }
 
 /* Refuse a produce call, or say why it goes out all the same. */
@@ -247,8 +247,8 @@ send_identified(struct jg_gate *gate, rd_kafka_message_t *rkmessage, const char 
 {
     struct sending sending = {.topic = topic};
     jg_conf_policy(gate->conf, identity->class_name, &sending.policy);
-    if (jg_policy_is_empty(&sending.policy))
-        return;
+    if (sending.policy.dedup == JG_DEDUP_NONE)
+        return; /* limits are the consumer's */
     jg_worker_start(gate);
     if (is_compacted(gate, topic, now_ms)) {
         refuse(gate, rkmessage, topic, "the topic is compacted (set its cleanup.policy=delete)");
@@ -279,7 +279,7 @@ jg_gate_send(struct jg_gate *gate, rd_kafka_message_t *rkmessage, int64_t now_ms
         return;
     }
     jg_identity_init(&identity);
-    switch (identify(gate, rkmessage, spec, topic, &identity)) {
+    switch (jg_gate_identify(gate, rkmessage, topic, &identity)) {
     case JG_IDENTIFIED:
         send_identified(gate, rkmessage, topic, &identity, now_ms);
         break;

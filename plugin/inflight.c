@@ -105,7 +105,7 @@ op_of(const struct jg_run *run, enum jg_op_kind kind)
         .dedup = run->dedup,
         .dedup_ttl_ms = run->dedup_ttl_ms,
         .member = run->member,
-        .run_ttl_ms = JG_RUN_TTL_MS,
+        .run_ttl_ms = run->run_ttl_ms > 0 ? run->run_ttl_ms : JG_RUN_TTL_MS,
         .epoch_in = run->epoch,
     };
 }

@@ -14,15 +14,18 @@ struct jg_run {
     int32_t partition;
     int64_t offset;
 
-    bool in_store;       /* the store knows this run (until_executed): its end is told there */
-    bool seen_out;       /* jobgate no longer renews it: revoked or overdue */
-    int64_t seen_out_ms; /* monotonic: since then */
+    bool in_store;       /* the store knows this run (until_executed, or a limit): its end is told there */
+    bool limited;        /* it has a slot */
+    bool revoked;        /* its partition was taken away, and its end may still be seen */
+    bool seen_out;       /* jobgate no longer renews it: overdue, or revoked and not limited */
+    int64_t seen_out_ms; /* monotonic: since then, or since it was revoked */
     char jid[JG_JID_CHARS + 1];
     char key[JG_KEY_CHARS + 1];
     char class_name[JG_CLASS_MAX_BYTES + 1];
     char member[JG_MEMBER_MAX_BYTES];
     enum jg_dedup dedup;
     int64_t dedup_ttl_ms;
+    int64_t run_ttl_ms; /* without a heartbeat for this long it is over */
     int64_t epoch;
     int64_t started_ms; /* monotonic */
 };

@@ -10,10 +10,13 @@ static const char *const dedup_names[] = {
 };
 
 static const char *const claim_state_names[] = {
-    [JG_CLAIM_NONE] = "none",
-    [JG_CLAIM_PROVISIONAL] = "provisional",
-    [JG_CLAIM_QUEUED] = "queued",
-    [JG_CLAIM_RUNNING] = "running",
+    [JG_CLAIM_NONE] = "none", [JG_CLAIM_PROVISIONAL] = "provisional", [JG_CLAIM_QUEUED] = "queued",
+    [JG_CLAIM_HELD] = "held", [JG_CLAIM_RUNNING] = "running",
+};
+
+static const char *const reason_names[] = {
+    [JG_REASON_NONE] = "none",     [JG_REASON_LIMIT] = "limit", [JG_REASON_BEHIND] = "behind",
+    [JG_REASON_PAUSED] = "paused", [JG_REASON_GRACE] = "grace", [JG_REASON_FULL] = "full",
 };
 
 const char *
@@ -38,6 +41,24 @@ const char *
 jg_claim_state_name(enum jg_claim_state state)
 {
     return claim_state_names[state];
+}
+
+const char *
+jg_reason_name(enum jg_reason reason)
+{
+    return reason_names[reason];
+}
+
+bool
+jg_reason_parse(const char *text, size_t size_bytes, enum jg_reason *out)
+{
+    for (size_t i = 0; i < sizeof(reason_names) / sizeof(reason_names[0]); i++) {
+        if (strlen(reason_names[i]) == size_bytes && memcmp(reason_names[i], text, size_bytes) == 0) {
+            *out = (enum jg_reason)i;
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool

@@ -26,7 +26,13 @@ extern "C" {
 #define JOBGATE_HEADER_DUPLICATE_SINCE "jobgate-duplicate-since" /* ... claimed at, Unix time in ms */
 #define JOBGATE_HEADER_CANDIDATE_OF "jobgate-candidate-of"       /* may have to run: jid of its original */
 #define JOBGATE_HEADER_UNCLAIMED "jobgate-unclaimed"             /* "1": sent while the store was down */
-#define JOBGATE_HEADER_RELEASE "jobgate-release"                 /* the application's own; never removed */
+#define JOBGATE_HEADER_HELD_SINCE "jobgate-held-since"   /* in the holding topic, and resumed: first held, Unix ms */
+#define JOBGATE_HEADER_HELD_REASON "jobgate-held-reason" /* ... why: limit, behind, paused */
+#define JOBGATE_HEADER_HELD_FROM "jobgate-held-from"     /* ... <partition>/<offset> of the origin topic, at first */
+#define JOBGATE_HEADER_HELD_TIME "jobgate-held-time"     /* ... the message's own timestamp, Unix ms */
+#define JOBGATE_HEADER_RESUMED "jobgate-resumed"         /* how often it was resumed; none: it is no resumed job */
+#define JOBGATE_HEADER_DEAD_REASON "jobgate-dead-reason" /* in <topic>.dead: why it cannot run */
+#define JOBGATE_HEADER_RELEASE "jobgate-release"         /* the application's own; never removed */
 
 /* What a skipped message's `payload` begins with, in clients that show it: tells a skip from a real end of partition.
  */

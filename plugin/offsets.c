@@ -53,7 +53,7 @@ add(struct jg_offsets *offsets, const char *topic, int32_t number, int64_t offse
     }
     partition->partition = number;
     partition->first = partition->next = offset;
-    partition->stored = partition->held = -1;
+    partition->stored = partition->held = partition->committed = -1;
     offsets->partitions[offsets->count++] = partition;
     return partition;
 }
@@ -66,6 +66,8 @@ rewind_to(struct jg_partition *partition, int64_t offset)
         partition->open_count--;
     if (offset < partition->first)
         partition->first = offset;
+    if (offset < partition->committed)
+        partition->hands_off = true;
     partition->stored = -1;
 }
 
@@ -113,6 +115,28 @@ jg_offsets_finish(struct jg_offsets *offsets, const char *topic, int32_t number,
         partition->open_count--;
         return;
     }
+}
+
+void
+jg_offsets_committed(struct jg_offsets *offsets, const char *topic, int32_t number, int64_t offset)
+{
+    struct jg_partition *partition = jg_offsets_find(offsets, topic, number);
+    size_t below = 0;
+    if (!partition)
+        return;
+    bool ours = offset == partition->stored && offset != partition->committed;
+    if (!ours && offset < partition->committed)
+        partition->hands_off = true;
+    if (!ours)
+        partition->committed = offset;
+    if (!ours && offset < partition->stored)
+        partition->stored = -1; /* it went back behind what was committed for it: that is due once more */
+    while (below < partition->open_count && partition->open[below] < offset)
+        below++;
+    if (below == 0)
+        return;
+    partition->open_count -= below;
+    memmove(partition->open, &partition->open[below], partition->open_count * sizeof(int64_t));
 }
 
 int64_t

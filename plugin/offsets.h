@@ -17,9 +17,11 @@ struct jg_partition {
     int64_t next;  /* one past the highest offset seen */
     int64_t *open; /* unfinished offsets, ascending; owned */
     size_t open_count, open_room;
-    int64_t stored; /* the last safe offset that was handed to librdkafka; -1: none */
-    int64_t held;   /* the lowest offset that was held back and has not come again; -1: none */
-    bool storing;   /* a thread is about to store: it looks again when it is done */
+    int64_t stored;    /* the last safe offset that was handed to librdkafka; -1: none */
+    int64_t held;      /* the lowest offset that was held back and has not come again; -1: none */
+    bool storing;      /* a thread is about to store: it looks again when it is done */
+    int64_t committed; /* the application's own last commit that was seen; -1: none */
+    bool hands_off;    /* the application's commits do not tell what is finished: nothing is committed for it */
 };
 
 struct jg_offsets {
@@ -42,6 +44,10 @@ int64_t jg_offsets_hold(struct jg_partition *partition, int64_t offset);
 
 /* The message is finished. Unknown partitions and offsets (revoked since, or sought over) are ignored. */
 void jg_offsets_finish(struct jg_offsets *offsets, const char *topic, int32_t partition, int64_t offset);
+
+/* The application has committed `offset`: what is below it is finished. Going backwards means that it wants messages
+ * again, whatever is finished. */
+void jg_offsets_committed(struct jg_offsets *offsets, const char *topic, int32_t partition, int64_t offset);
 
 /* The offset to store: everything below it is finished. -1: nothing new since the last one that was taken. */
 int64_t jg_offsets_take_safe(struct jg_partition *partition);

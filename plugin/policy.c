@@ -83,14 +83,51 @@ jg_conf_policy(const struct jg_conf *conf, const char *class_name, struct jg_pol
     *out = found ? found->policy : conf->default_policy;
 }
 
-bool
-jg_conf_has_until_executed(const struct jg_conf *conf)
+void
+jg_conf_each_limited(const struct jg_conf *conf, void (*each)(void *opaque, const char *class_name), void *opaque)
 {
-    if (conf->default_policy.dedup == JG_DEDUP_UNTIL_EXECUTED)
-        return true;
-    for (size_t i = 0; i < conf->class_count; i++) {
-        if (conf->classes[i].policy.dedup == JG_DEDUP_UNTIL_EXECUTED)
-            return true;
+    for (size_t i = 0; i < conf->class_count; i++)
+        if (conf->classes[i].policy.limit != 0)
+            each(opaque, conf->classes[i].name);
+}
+
+bool
+jg_conf_has_limit(const struct jg_conf *conf)
+{
+    bool found = conf->default_policy.limit != 0;
+    for (size_t i = 0; !found && i < conf->class_count; i++)
+        found = conf->classes[i].policy.limit != 0;
+    return found;
+}
+
+/* The setting of a policy by which the end of jobs has to be seen; NULL: none. */
+static const char *
+end_setting(const struct jg_policy *policy)
+{
+    if (policy->dedup == JG_DEDUP_UNTIL_EXECUTED)
+        return "dedup";
+    return policy->limit ? "limit" : NULL;
+}
+
+const char *
+jg_conf_needs_end(const struct jg_conf *conf, char *out, size_t out_bytes)
+{
+    const char *class_name = NULL;
+    const char *setting = end_setting(&conf->default_policy);
+    for (size_t i = 0; !setting && i < conf->class_count; i++) {
+        class_name = conf->classes[i].name;
+        setting = end_setting(&conf->classes[i].policy);
     }
-    return false;
+    if (!setting)
+        return NULL;
+    char full[JG_CLASS_MAX_BYTES + 64];
+    jg_setting_full_name(jg_setting_of(JG_LEVEL_CLASS, setting), class_name, full, sizeof full);
+    jg_conf_shown(full, out, out_bytes);
+    return out;
+}
+
+int64_t
+jg_conf_grace_ms(const struct jg_conf *conf, const struct jg_policy *policy)
+{
+    return conf->settings.store_grace_ms ? conf->settings.store_grace_ms : policy->limit_ttl_ms / 3 + 2000;
 }

@@ -12,6 +12,62 @@
 
 #define JG_RDK_FUNCTIONS(X)                                                                                            \
     X(version)                                                                                                         \
+    X(conf_dup_filter)                                                                                                 \
+    X(conf_dup)                                                                                                        \
+    X(conf_destroy)                                                                                                    \
+    X(conf_set_opaque)                                                                                                 \
+    X(conf_set_log_cb)                                                                                                 \
+    X(conf_set_dr_msg_cb)                                                                                              \
+    X(new)                                                                                                             \
+    X(destroy_flags)                                                                                                   \
+    X(poll)                                                                                                            \
+    X(flush)                                                                                                           \
+    X(purge)                                                                                                           \
+    X(produceva)                                                                                                       \
+    X(headers_copy)                                                                                                    \
+    X(opaque)                                                                                                          \
+    X(fatal_error)                                                                                                     \
+    X(init_transactions)                                                                                               \
+    X(begin_transaction)                                                                                               \
+    X(commit_transaction)                                                                                              \
+    X(abort_transaction)                                                                                               \
+    X(send_offsets_to_transaction)                                                                                     \
+    X(consumer_group_metadata)                                                                                         \
+    X(consumer_group_metadata_destroy)                                                                                 \
+    X(error_code)                                                                                                      \
+    X(error_string)                                                                                                    \
+    X(error_is_fatal)                                                                                                  \
+    X(error_txn_requires_abort)                                                                                        \
+    X(committed)                                                                                                       \
+    X(metadata)                                                                                                        \
+    X(metadata_destroy)                                                                                                \
+    X(get_watermark_offsets)                                                                                           \
+    X(queue_get_main)                                                                                                  \
+    X(queue_get_partition)                                                                                             \
+    X(queue_forward)                                                                                                   \
+    X(queue_io_event_enable)                                                                                           \
+    X(consume_queue)                                                                                                   \
+    X(consumer_poll)                                                                                                   \
+    X(message_destroy)                                                                                                 \
+    X(message_timestamp)                                                                                               \
+    X(NewTopic_new)                                                                                                    \
+    X(NewTopic_set_config)                                                                                             \
+    X(NewTopic_destroy)                                                                                                \
+    X(CreateTopics)                                                                                                    \
+    X(event_CreateTopics_result)                                                                                       \
+    X(CreateTopics_result_topics)                                                                                      \
+    X(topic_result_error)                                                                                              \
+    X(topic_result_error_string)                                                                                       \
+    X(DeleteRecords)                                                                                                   \
+    X(DeleteRecords_new)                                                                                               \
+    X(DeleteRecords_destroy)                                                                                           \
+    X(ListConsumerGroupOffsets)                                                                                        \
+    X(ListConsumerGroupOffsets_new)                                                                                    \
+    X(ListConsumerGroupOffsets_destroy)                                                                                \
+    X(event_ListConsumerGroupOffsets_result)                                                                           \
+    X(ListConsumerGroupOffsets_result_groups)                                                                          \
+    X(group_result_partitions)                                                                                         \
+    X(group_result_error)                                                                                              \
     X(type)                                                                                                            \
     X(log_print)                                                                                                       \
     X(name)                                                                                                            \

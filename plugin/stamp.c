@@ -21,6 +21,11 @@ enum header {
     H_DUP_SINCE,
     H_CAND_OF,
     H_UNCLAIMED,
+    H_HELD_SINCE,
+    H_HELD_REASON,
+    H_HELD_FROM,
+    H_HELD_TIME,
+    H_RESUMED,
     H_COUNT
 };
 
@@ -35,6 +40,11 @@ static const char *const header_names[H_COUNT] = {
     [H_DUP_SINCE] = JOBGATE_HEADER_DUPLICATE_SINCE,
     [H_CAND_OF] = JOBGATE_HEADER_CANDIDATE_OF,
     [H_UNCLAIMED] = JOBGATE_HEADER_UNCLAIMED,
+    [H_HELD_SINCE] = JOBGATE_HEADER_HELD_SINCE,
+    [H_HELD_REASON] = JOBGATE_HEADER_HELD_REASON,
+    [H_HELD_FROM] = JOBGATE_HEADER_HELD_FROM,
+    [H_HELD_TIME] = JOBGATE_HEADER_HELD_TIME,
+    [H_RESUMED] = JOBGATE_HEADER_RESUMED,
 };
 
 static bool
@@ -43,13 +53,10 @@ is_ours(const char *name)
     return strncmp(name, JOBGATE_HEADER_PREFIX, PREFIX_BYTES) == 0;
 }
 
-size_t
-jg_stamp_strip(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage)
+static size_t
+strip_list(const struct jg_rdk *rdk, rd_kafka_headers_t *headers)
 {
-    rd_kafka_headers_t *headers = NULL;
     size_t stripped = 0;
-    if (rdk->message_headers(rkmessage, &headers) || !headers)
-        return 0;
     const char *name;
     const void *value;
     size_t size_bytes;
@@ -70,6 +77,15 @@ jg_stamp_strip(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage)
     return stripped;
 }
 
+size_t
+jg_stamp_strip(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage)
+{
+    rd_kafka_headers_t *headers = NULL;
+    if (rdk->message_headers(rkmessage, &headers) || !headers)
+        return 0;
+    return strip_list(rdk, headers);
+}
+
 static rd_kafka_headers_t *
 headers_of(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage)
 {
@@ -82,17 +98,30 @@ headers_of(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage)
     return headers;
 }
 
-enum jg_err
-jg_stamp_write(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage, const struct jg_stamp *stamp,
-               const char *name_space, const char *topic)
+/* The texts of numbers in a stamp. */
+struct number_texts {
+    char since[24], held_since[24], held_from[48], held_time[24], resumed[24];
+};
+
+static void
+print_numbers(const struct jg_stamp *stamp, struct number_texts *out)
+{
+    snprintf(out->since, sizeof out->since, "%" PRId64, stamp->duplicate_since_ms);
+    snprintf(out->held_since, sizeof out->held_since, "%" PRId64, stamp->held_since_ms);
+    snprintf(out->held_from, sizeof out->held_from, "%" PRId32 "/%" PRId64, stamp->held_partition, stamp->held_offset);
+    snprintf(out->held_time, sizeof out->held_time, "%" PRId64, stamp->held_time_ms);
+    snprintf(out->resumed, sizeof out->resumed, "%" PRId64, stamp->resumed);
+}
+
+static enum jg_err
+write_list(const struct jg_rdk *rdk, rd_kafka_headers_t *headers, const struct jg_stamp *stamp, const char *name_space,
+           const char *topic)
 {
     char origin[ORIGIN_BYTES];
-    char since[24];
-    rd_kafka_headers_t *headers = headers_of(rdk, rkmessage);
-    if (!headers)
-        return JG_ENOMEM;
+    struct number_texts numbers;
+    bool held = stamp->held_since_ms > 0;
     snprintf(origin, sizeof origin, "%s/%s", name_space, topic);
-    snprintf(since, sizeof since, "%" PRId64, stamp->duplicate_since_ms);
+    print_numbers(stamp, &numbers);
     const char *values[H_COUNT] = {
         [H_VERSION] = VERSION,
         [H_ORIGIN] = origin,
@@ -101,14 +130,35 @@ jg_stamp_write(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage, const st
         [H_KEY] = stamp->key,
         [H_DEDUP] = jg_dedup_name(stamp->dedup),
         [H_DUP_OF] = stamp->duplicate_of[0] ? stamp->duplicate_of : NULL,
-        [H_DUP_SINCE] = stamp->duplicate_of[0] ? since : NULL,
+        [H_DUP_SINCE] = stamp->duplicate_of[0] ? numbers.since : NULL,
         [H_CAND_OF] = stamp->candidate_of[0] ? stamp->candidate_of : NULL,
         [H_UNCLAIMED] = stamp->unclaimed ? "1" : NULL,
+        [H_HELD_SINCE] = held ? numbers.held_since : NULL,
+        [H_HELD_REASON] = held ? jg_reason_name(stamp->held_reason) : NULL,
+        [H_HELD_FROM] = held ? numbers.held_from : NULL,
+        [H_HELD_TIME] = held ? numbers.held_time : NULL,
+        [H_RESUMED] = held && stamp->resumed ? numbers.resumed : NULL,
     };
     for (size_t i = 0; i < H_COUNT; i++)
         if (values[i] && rdk->header_add(headers, header_names[i], -1, values[i], (ssize_t)strlen(values[i])))
             return JG_ENOMEM;
     return JG_OK;
+}
+
+enum jg_err
+jg_stamp_write(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage, const struct jg_stamp *stamp,
+               const char *name_space, const char *topic)
+{
+    rd_kafka_headers_t *headers = headers_of(rdk, rkmessage);
+    return headers ? write_list(rdk, headers, stamp, name_space, topic) : JG_ENOMEM;
+}
+
+enum jg_err
+jg_stamp_replace(const struct jg_rdk *rdk, rd_kafka_headers_t *headers, const struct jg_stamp *stamp,
+                 const char *name_space, const char *topic)
+{
+    (void)strip_list(rdk, headers);
+    return write_list(rdk, headers, stamp, name_space, topic);
 }
 
 /* Copy a value of exactly or at most the given size into a NUL-terminated field. */
@@ -131,12 +181,24 @@ copy_jid(char *field, const void *value, size_t value_bytes)
 static bool
 copy_number(int64_t *field, const void *value, size_t value_bytes)
 {
-    char text[24];
+    char text[19]; /* so many digits are never too large */
     char *end;
     if (!copy_text(text, sizeof text, value, value_bytes))
         return false;
     *field = strtoll(text, &end, 10);
     return *end == '\0' && *field >= 0;
+}
+
+/* `<partition>/<offset>` */
+static bool
+copy_position(struct jg_stamp *stamp, const void *value, size_t value_bytes)
+{
+    const char *slash = value ? memchr(value, '/', value_bytes) : NULL;
+    int64_t partition;
+    if (!slash || !copy_number(&partition, value, (size_t)(slash - (const char *)value)) || partition > INT32_MAX)
+        return false;
+    stamp->held_partition = (int32_t)partition;
+    return copy_number(&stamp->held_offset, slash + 1, value_bytes - (size_t)(slash + 1 - (const char *)value));
 }
 
 static bool
@@ -182,6 +244,16 @@ read_value(struct jg_stamp_reader *reader, enum header header, const void *value
     case H_UNCLAIMED:
         stamp->unclaimed = true;
         return equals(value, value_bytes, "1");
+    case H_HELD_SINCE:
+        return copy_number(&stamp->held_since_ms, value, value_bytes) && stamp->held_since_ms > 0;
+    case H_HELD_REASON:
+        return value && jg_reason_parse(value, value_bytes, &stamp->held_reason);
+    case H_HELD_FROM:
+        return copy_position(stamp, value, value_bytes);
+    case H_HELD_TIME:
+        return copy_number(&stamp->held_time_ms, value, value_bytes);
+    case H_RESUMED:
+        return copy_number(&stamp->resumed, value, value_bytes) && stamp->resumed > 0;
     case H_COUNT:
         break;
     }
@@ -211,12 +283,16 @@ jg_stamp_reader_end(const struct jg_stamp_reader *reader)
 {
     const unsigned needed =
         1u << H_VERSION | 1u << H_ORIGIN | 1u << H_JID | 1u << H_CLASS | 1u << H_KEY | 1u << H_DEDUP;
+    const unsigned held = 1u << H_HELD_SINCE | 1u << H_HELD_REASON | 1u << H_HELD_FROM | 1u << H_HELD_TIME;
     const struct jg_stamp *stamp = &reader->stamp;
     if (!reader->any)
         return JG_STAMP_NONE;
     if (reader->malformed || !reader->version_ok || !reader->origin_ok || (reader->seen & needed) != needed)
         return JG_STAMP_FOREIGN;
-    if (strncmp(stamp->jid, stamp->key, JG_KEY_CHARS) != 0 || stamp->dedup == JG_DEDUP_NONE)
+    if (strncmp(stamp->jid, stamp->key, JG_KEY_CHARS) != 0)
+        return JG_STAMP_FOREIGN;
+    /* All that tells of being held, or none of it; only what was held can be resumed. */
+    if ((reader->seen & held) != held && (reader->seen & (held | 1u << H_RESUMED)))
         return JG_STAMP_FOREIGN;
     if (stamp->duplicate_of[0] && strncmp(stamp->duplicate_of, stamp->key, JG_KEY_CHARS) != 0)
         return JG_STAMP_FOREIGN;

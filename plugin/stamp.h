@@ -16,6 +16,13 @@ struct jg_stamp {
     int64_t duplicate_since_ms;          /* Unix time of the original's claim */
     char candidate_of[JG_JID_CHARS + 1]; /* empty: not a candidate */
     bool unclaimed;                      /* sent while the store was down */
+
+    int64_t held_since_ms; /* Unix time of being held for the first time; 0: it never was */
+    enum jg_reason held_reason;
+    int32_t held_partition; /* where it first came from in its origin topic */
+    int64_t held_offset;
+    int64_t held_time_ms; /* the message's own timestamp */
+    int64_t resumed;      /* how often it was brought back; 0: it is no resumed job */
 };
 
 /* Remove every `jobgate-*` header that came with the message, but `jobgate-release`. Returns how many went.
@@ -25,6 +32,11 @@ size_t jg_stamp_strip(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage);
 /* Add the headers. JG_ENOMEM: some may be missing; strip before sending. */
 JG_MUST_USE enum jg_err jg_stamp_write(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage,
                                        const struct jg_stamp *stamp, const char *name_space, const char *topic);
+
+/* Put the stamp into a list of headers, in the place of every `jobgate-*` header but `jobgate-release`: how a job goes
+ * to the holding topic and comes back. JG_ENOMEM: some may be missing. Any thread that owns the list. */
+JG_MUST_USE enum jg_err jg_stamp_replace(const struct jg_rdk *rdk, rd_kafka_headers_t *headers,
+                                         const struct jg_stamp *stamp, const char *name_space, const char *topic);
 
 enum jg_stamped {
     JG_STAMP_NONE,   /* no plugin produced it */

@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "plugin/counters.h"
 #include "plugin/gate.h"
+#include "plugin/guard.h"
+#include "plugin/known.h"
 
 #define BATCH_OPS 128
 #define QUEUE_MOST 200000  /* confirmations and the like that wait for a store; older ones are dropped and counted */
@@ -60,7 +62,8 @@ static void
 give_up(struct jg_gate *gate, struct jg_pending *pending)
 {
     struct jg_run *run = pending->run;
-    bool matters = pending->op.kind != JG_OP_KEEP && pending->op.kind != JG_OP_RENEW; /* those are due again soon */
+    bool matters = pending->op.kind != JG_OP_KEEP && pending->op.kind != JG_OP_RENEW && /* those are due again soon */
+                   pending->op.kind != JG_OP_ANNOUNCE;                                  /* found out without it */
     jg_count(JG_COUNT_FORGOTTEN, matters);
     if (matters)
         jg_log_rated(&gate->log, &gate->rates[JG_RATE_STORE], JG_LOG_WARNING, "STORE",
@@ -170,7 +173,8 @@ renew_runs(struct jg_gate *gate, int64_t now_ms)
     pthread_mutex_lock(&gate->lock);
     for (struct jg_run *run = gate->inflight.head; run; run = next) {
         next = run->next;
-        if (run->seen_out && run != gate->current && now_ms - run->seen_out_ms > JG_RUN_TTL_MS) {
+        int64_t keep_ms = run->limited ? gate->client.max_poll_interval_ms : JG_RUN_TTL_MS;
+        if ((run->seen_out || run->revoked) && run != gate->current && now_ms - run->seen_out_ms > keep_ms) {
             jg_inflight_remove(&gate->inflight, run); /* revoked, and no commit has covered it */
             run->next = gone;
             gone = run;
@@ -243,7 +247,7 @@ rest(struct jg_gate *gate, bool asked, bool store_ok, int64_t renewed_ms)
     struct timespec until = at_ms(next_tick(gate, asked, jg_clock_ms(), renewed_ms));
     bool timed_out = false;
     while (!timed_out && !atomic_load(&gate->stopping) && !(gate->store && gate->queue.head && store_ok) &&
-           renew_every_ms == gate->renew_every_ms)
+           renew_every_ms == gate->renew_every_ms && !gate->follows)
         timed_out = pthread_cond_timedwait(&gate->wake, &gate->lock, &until) == ETIMEDOUT;
     pthread_mutex_unlock(&gate->lock);
 }
@@ -274,16 +278,21 @@ work(void *opaque)
         if (gate->store) {
             jg_store_tend(gate->store);
             keep_claims(gate, now_ms);
+            jg_known_tend(gate, now_ms);
+            jg_guard_tend(gate, now_ms);
             if (renew_runs_if_due(gate, now_ms, renewed_ms))
                 renewed_ms = now_ms;
             store_ok = work_batch(gate, now_ms, false);
         }
         bool asked = jg_compaction_tend(gate, now_ms);
+        jg_following_tend(gate);
         jg_probe_send(gate);
         rest(gate, asked, store_ok, renewed_ms);
     }
-    if (!atomic_load(&gate->abandoned))
+    if (!atomic_load(&gate->abandoned)) {
         jg_compaction_end(gate);
+        jg_following_end(gate);
+    }
     drain(gate);
     return NULL;
 }

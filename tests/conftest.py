@@ -137,8 +137,8 @@ def make_kafka():
     """make_kafka(nodes=3): a cluster that the test may break."""
     clusters = []
 
-    def make(nodes=1, settings=None):
-        cluster = KafkaCluster(nodes, settings)
+    def make(nodes=1, settings=None, security=None):
+        cluster = KafkaCluster(nodes, settings, security)
         clusters.append(cluster)
         return cluster.start()
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "connectors/memory/ops.h"
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct jg_memory *registry;
@@ -37,14 +38,34 @@ drop_lock(void *opaque)
     pthread_mutex_unlock(&((struct jg_memory *)opaque)->lock);
 }
 
+void
+jg_memory_class_init(struct jg_memory_class *class)
+{
+    class->entry.expires_ms = JG_MAP_NEVER;
+    class->claims.destroy = jg_memory_claim_destroy;
+    class->run.destroy = jg_memory_plain_destroy;
+    class->was.destroy = jg_memory_plain_destroy;
+    class->tickets.destroy = jg_memory_ticket_destroy;
+    class->instances.destroy = jg_memory_plain_destroy;
+}
+
+void
+jg_memory_class_clear(struct jg_memory_class *class)
+{
+    jg_map_clear(&class->claims);
+    jg_map_clear(&class->run);
+    jg_map_clear(&class->was);
+    jg_map_clear(&class->tickets);
+    jg_map_clear(&class->instances);
+    free(class->duplicates);
+    class->duplicates = NULL;
+}
+
 static void
 class_destroy(struct jg_map_entry *entry)
 {
     struct jg_memory_class *class = (struct jg_memory_class *)entry;
-    jg_map_clear(&class->claims);
-    jg_map_clear(&class->run);
-    jg_map_clear(&class->was);
-    free(class->duplicates);
+    jg_memory_class_clear(class);
     free(class);
 }
 
@@ -111,9 +132,8 @@ memory_close(struct jg_store *base)
     free(store);
 }
 
-/* `<namespace>:<class>`; the caller clears `out`. A namespace holds no colon once escaped. */
-static bool
-class_key(const struct jg_memory_store *store, const char *class_name, struct jg_buf *out)
+bool
+jg_memory_class_key(const struct jg_memory_store *store, const char *class_name, struct jg_buf *out)
 {
     jg_name_escape(out, store->name_space);
     jg_buf_text(out, ":");
@@ -126,7 +146,7 @@ jg_memory_class(struct jg_memory_store *store, const char *class_name)
 {
     struct jg_buf key = JG_BUF_INIT;
     struct jg_memory_class *class = NULL;
-    if (class_key(store, class_name, &key))
+    if (jg_memory_class_key(store, class_name, &key))
         class = (struct jg_memory_class *)jg_map_find(&store->memory->classes, key.data, 0);
     jg_buf_clear(&key);
     return class;
@@ -140,11 +160,9 @@ class_new(struct jg_memory_store *store, const char *class_name)
     struct jg_memory_class *class = calloc(1, sizeof *class);
     if (!class)
         return NULL;
-    class->entry.expires_ms = JG_MAP_NEVER;
-    class->claims.destroy = jg_memory_claim_destroy;
-    class->run.destroy = jg_memory_member_destroy;
-    class->was.destroy = jg_memory_was_destroy;
-    if (!class_key(store, class_name, &key) || jg_map_put(&store->memory->classes, key.data, &class->entry, 0)) {
+    jg_memory_class_init(class);
+    if (!jg_memory_class_key(store, class_name, &key) ||
+        jg_map_put(&store->memory->classes, key.data, &class->entry, 0)) {
         free(class);
         class = NULL;
     } else {
@@ -157,7 +175,7 @@ class_new(struct jg_memory_store *store, const char *class_name)
 static size_t
 entries_of(const struct jg_memory_class *class)
 {
-    return class->claims.count + class->run.count + class->was.count;
+    return class->claims.count + class->run.count + class->was.count + class->tickets.count + class->instances.count;
 }
 
 /* False: at the bound even without what has expired. */
@@ -173,6 +191,7 @@ has_room(struct jg_memory *memory, int64_t now_ms)
         jg_map_remove_expired(&class->claims, now_ms);
         jg_map_remove_expired(&class->run, now_ms);
         jg_map_remove_expired(&class->was, now_ms);
+        jg_map_remove_expired(&class->instances, now_ms);
         memory->entries += entries_of(class);
     }
     return memory->entries < JG_MEMORY_MAX_ENTRIES;
@@ -189,6 +208,9 @@ exec_one(struct jg_memory_store *store, int64_t now_ms, struct jg_op *op)
     size_t before = entries_of(class);
     enum jg_err err = jg_memory_apply(class, now_ms, op);
     store->memory->entries += entries_of(class) - before;
+    if (class->woke)
+        jg_memory_wake(store->memory, store->name_space);
+    class->woke = false;
     return err;
 }
 
@@ -236,110 +258,17 @@ memory_tend(struct jg_store *base)
     (void)base;
 }
 
-static int64_t
-lock_and_read_clock(struct jg_memory *memory)
+int64_t
+jg_memory_lock(struct jg_memory *memory)
 {
     pthread_mutex_lock(&memory->lock);
     return memory->now_ms(memory->clock_opaque);
 }
 
-static enum jg_err
-memory_classes(struct jg_store *base, void (*each)(void *opaque, const char *class_name), void *opaque)
+void
+jg_memory_unlock(struct jg_memory *memory)
 {
-    struct jg_memory_store *store = cast(base);
-    struct jg_buf prefix = JG_BUF_INIT;
-    struct jg_buf names = JG_BUF_INIT; /* NUL-separated: `each` must not run under the lock */
-    if (class_key(store, "", &prefix)) {
-        struct jg_map_entry *entry = NULL;
-        (void)lock_and_read_clock(store->memory);
-        while ((entry = jg_map_next(&store->memory->classes, entry)))
-            if (strncmp(entry->key, prefix.data, prefix.size_bytes) == 0)
-                jg_buf_append(&names, entry->key + prefix.size_bytes, strlen(entry->key) - prefix.size_bytes + 1);
-        pthread_mutex_unlock(&store->memory->lock);
-    }
-    enum jg_err err = prefix.failed || names.failed ? JG_ESTORE : JG_OK;
-    for (size_t at = 0; !err && at < names.size_bytes; at += strlen(names.data + at) + 1)
-        each(opaque, names.data + at);
-    jg_buf_clear(&prefix);
-    jg_buf_clear(&names);
-    return err;
-}
-
-static enum jg_err
-memory_class_report(struct jg_store *base, const char *class_name, struct jg_class_report *out)
-{
-    struct jg_memory_store *store = cast(base);
-    int64_t now_ms = lock_and_read_clock(store->memory);
-    struct jg_memory_class *class = jg_memory_class(store, class_name);
-    *out = (struct jg_class_report){.counter_count = JG_TALLIES};
-    if (class) {
-        jg_map_remove_expired(&class->claims, now_ms);
-        jg_map_remove_expired(&class->run, now_ms);
-        out->claims = (int64_t) class->claims.count;
-        out->running = (int64_t) class->run.count;
-    }
-    for (size_t i = 0; i < JG_TALLIES; i++) {
-        out->counters[i].name = jg_tally_names[i];
-        out->counters[i].value = class ? class->tallies[i] : 0;
-    }
-    pthread_mutex_unlock(&store->memory->lock);
-    return JG_OK;
-}
-
-static enum jg_err
-memory_claim_report(struct jg_store *base, const char *class_name, const char *key, struct jg_claim_report *out)
-{
-    struct jg_memory_store *store = cast(base);
-    int64_t now_ms = lock_and_read_clock(store->memory);
-    struct jg_memory_class *class = jg_memory_class(store, class_name);
-    struct jg_memory_claim *claim = class ? (struct jg_memory_claim *)jg_map_find(&class->claims, key, now_ms) : NULL;
-    *out = (struct jg_claim_report){.state = JG_CLAIM_NONE};
-    if (claim) {
-        out->state = claim->state;
-        out->old_epoch = claim->epoch != class->epoch;
-        out->dedup = claim->dedup;
-        out->since_ms = claim->since_ms;
-        out->ttl_ms = claim->entry.expires_ms - now_ms;
-        out->duplicates = claim->duplicates;
-        strcpy(out->owner, claim->owner);
-        strcpy(out->newest_candidate, claim->newest);
-        strcpy(out->newest_acked_candidate, claim->newest_acked);
-        if (claim->state == JG_CLAIM_RUNNING && claim->member)
-            strcpy(out->member, claim->member);
-    }
-    pthread_mutex_unlock(&store->memory->lock);
-    return JG_OK;
-}
-
-static enum jg_err
-memory_was(struct jg_store *base, const char *class_name, const char *jid, bool *out)
-{
-    struct jg_memory_store *store = cast(base);
-    int64_t now_ms = lock_and_read_clock(store->memory);
-    struct jg_memory_class *class = jg_memory_class(store, class_name);
-    *out = class && jg_map_find(&class->was, jid, now_ms);
-    pthread_mutex_unlock(&store->memory->lock);
-    return JG_OK;
-}
-
-static enum jg_err
-memory_duplicates(struct jg_store *base, const char *class_name,
-                  void (*each)(void *opaque, const struct jg_duplicate_report *duplicate), void *opaque)
-{
-    struct jg_memory_store *store = cast(base);
-    struct jg_duplicate_report *copy = calloc(JG_DUPLICATES_KEPT, sizeof(*copy));
-    size_t count = 0;
-    if (!copy)
-        return JG_ESTORE;
-    (void)lock_and_read_clock(store->memory);
-    struct jg_memory_class *class = jg_memory_class(store, class_name);
-    for (; class && count < class->duplicate_count && count < JG_DUPLICATES_KEPT; count++)
-        copy[count] = class->duplicates[(class->duplicate_count - 1 - count) % JG_DUPLICATES_KEPT];
-    pthread_mutex_unlock(&store->memory->lock);
-    for (size_t i = 0; i < count; i++)
-        each(opaque, &copy[i]);
-    free(copy);
-    return JG_OK;
+    pthread_mutex_unlock(&memory->lock);
 }
 
 static const struct jg_store_vtable memory_vtable = {
@@ -348,9 +277,12 @@ static const struct jg_store_vtable memory_vtable = {
     .wait = memory_wait,
     .is_up = memory_is_up,
     .tend = memory_tend,
-    .classes = memory_classes,
-    .class_report = memory_class_report,
-    .claim_report = memory_claim_report,
-    .was = memory_was,
-    .duplicates = memory_duplicates,
+    .watch = jg_memory_watch,
+    .classes = jg_memory_classes,
+    .class_report = jg_memory_class_report,
+    .claim_report = jg_memory_claim_report,
+    .was = jg_memory_was,
+    .tickets = jg_memory_tickets,
+    .check = jg_memory_check,
+    .duplicates = jg_memory_duplicates,
 };

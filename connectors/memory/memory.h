@@ -36,12 +36,47 @@ struct jg_memory_was {
     enum jg_dedup dedup;
 };
 
+/* Under a jid in jg_memory_class.tickets. */
+struct jg_memory_ticket {
+    struct jg_map_entry entry;
+    int64_t taken_ms;
+    char *position; /* owned; NULL: not known */
+};
+
+/* Under an instance's name in jg_memory_class.instances. */
+struct jg_memory_instance {
+    struct jg_map_entry entry;
+    int64_t limit;
+    int64_t told_ms;
+};
+
+/* Whose something is; from `expires_ms` on nobody's. */
+struct jg_memory_hold {
+    char who[256]; /* empty: nobody's */
+    int64_t expires_ms;
+};
+
 struct jg_memory_class {
     struct jg_map_entry entry;
-    int64_t epoch;        /* 0: none yet */
-    struct jg_map claims; /* of jg_memory_claim */
-    struct jg_map run;    /* members; plain entries */
-    struct jg_map was;    /* of jg_memory_was */
+    bool listed;             /* it is a class; else only a group's or a topic's name */
+    bool woke;               /* the operation wakes watches */
+    int64_t epoch;           /* 0: none yet */
+    bool unsettled;          /* members of `run` may have been lost */
+    struct jg_map claims;    /* of jg_memory_claim */
+    struct jg_map run;       /* members; plain entries */
+    struct jg_map was;       /* of jg_memory_was */
+    struct jg_map tickets;   /* of jg_memory_ticket */
+    struct jg_map instances; /* of jg_memory_instance */
+    bool told;               /* limit, ahead, max_age_ms */
+    int64_t limit;
+    int64_t ahead;
+    int64_t max_age_ms;
+    struct jg_override override;
+    int64_t held;
+    int64_t oldest_held_ms;
+    struct jg_memory_hold lead;  /* LEAD, under a consumer group's name */
+    int64_t announced;           /* likewise */
+    struct jg_memory_hold group; /* GROUP, under a topic's name */
     int64_t tallies[JG_TALLIES];
     struct jg_duplicate_report *duplicates; /* a ring of JG_DUPLICATES_KEPT; NULL: none yet */
     size_t duplicate_count;                 /* ever */
@@ -53,6 +88,7 @@ struct jg_memory {
     pthread_mutex_t lock;  /* guards all that follows; never held for long */
     struct jg_map classes; /* of jg_memory_class, under `<namespace>:<class>` */
     size_t entries;        /* in all classes, expired ones included */
+    struct jg_memory_watch *watches;
     int64_t (*now_ms)(void *opaque);
     void *clock_opaque;
     int64_t wall_offset_ms; /* Unix time of the monotonic clock's zero, when the store was made */
@@ -68,6 +104,13 @@ struct jg_memory_store {
     const struct jg_log *log;
 };
 
+struct jg_memory_watch {
+    struct jg_watch base;
+    struct jg_memory *memory;
+    char *name_space; /* owned */
+    struct jg_memory_watch *next;
+};
+
 /* The class's data; NULL: there is none. Call with the lock held. */
 struct jg_memory_class *jg_memory_class(struct jg_memory_store *store, const char *class_name);
 
@@ -77,8 +120,32 @@ JG_MUST_USE enum jg_err jg_memory_apply(struct jg_memory_class *class, int64_t n
 /* As when Redis lost or rewound its data: claims so far are of an older epoch. */
 void jg_memory_start_epoch(struct jg_memory_class *class, int64_t now_ms);
 
-void jg_memory_claim_destroy(struct jg_map_entry *entry);
-void jg_memory_was_destroy(struct jg_map_entry *entry);
-void jg_memory_member_destroy(struct jg_map_entry *entry);
+/* Make an empty class of zeroed memory; free what a class owns. */
+void jg_memory_class_init(struct jg_memory_class *class);
+void jg_memory_class_clear(struct jg_memory_class *class);
+
+/* In watch.c. Wake the namespace's watches, with the lock held. */
+void jg_memory_wake(struct jg_memory *memory, const char *name_space);
+enum jg_err jg_memory_watch(struct jg_store *store, struct jg_watch **out);
+
+/* In memory.c: take the lock, read the clock. */
+int64_t jg_memory_lock(struct jg_memory *memory);
+void jg_memory_unlock(struct jg_memory *memory);
+
+/* `<namespace>:<class>`; the caller clears `out`. A namespace holds no colon once escaped. False: out of memory. */
+JG_MUST_USE bool jg_memory_class_key(const struct jg_memory_store *store, const char *class_name, struct jg_buf *out);
+
+/* In report.c. */
+enum jg_err jg_memory_classes(struct jg_store *store, void (*each)(void *opaque, const char *class_name), void *opaque);
+enum jg_err jg_memory_class_report(struct jg_store *store, const char *class_name, struct jg_class_report *out);
+enum jg_err jg_memory_claim_report(struct jg_store *store, const char *class_name, const char *key,
+                                   struct jg_claim_report *out);
+enum jg_err jg_memory_was(struct jg_store *store, const char *class_name, const char *jid, bool *out);
+enum jg_err jg_memory_tickets(struct jg_store *store, const char *class_name,
+                              void (*each)(void *opaque, const struct jg_ticket_report *ticket), void *opaque);
+enum jg_err jg_memory_check(struct jg_store *store,
+                            void (*each)(void *opaque, enum jg_log_level level, const char *text), void *opaque);
+enum jg_err jg_memory_duplicates(struct jg_store *store, const char *class_name,
+                                 void (*each)(void *opaque, const struct jg_duplicate_report *duplicate), void *opaque);
 
 #endif

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "connectors/memory/memory.h"
+#include "connectors/memory/ops.h"
 
 void
 jg_memory_claim_destroy(struct jg_map_entry *entry)
@@ -14,13 +14,15 @@ jg_memory_claim_destroy(struct jg_map_entry *entry)
 }
 
 void
-jg_memory_was_destroy(struct jg_map_entry *entry)
+jg_memory_ticket_destroy(struct jg_map_entry *entry)
 {
-    free((struct jg_memory_was *)entry);
+    struct jg_memory_ticket *ticket = (struct jg_memory_ticket *)entry;
+    free(ticket->position);
+    free(ticket);
 }
 
 void
-jg_memory_member_destroy(struct jg_map_entry *entry)
+jg_memory_plain_destroy(struct jg_map_entry *entry)
 {
     free(entry);
 }
@@ -29,31 +31,51 @@ void
 jg_memory_start_epoch(struct jg_memory_class *class, int64_t now_ms)
 {
     class->epoch = class->epoch + 1 > now_ms ? class->epoch + 1 : now_ms;
+    class->unsettled = true;
 }
 
-static struct jg_memory_claim *
-find_claim(struct jg_memory_class *class, const struct jg_op *op, int64_t now_ms)
+struct jg_map_entry *
+jg_memory_member(struct jg_memory_class *class, const char *member, int64_t now_ms)
+{
+    struct jg_map_entry *entry = jg_map_find(&class->run, member, INT64_MIN);
+    return entry && entry->expires_ms > now_ms ? entry : NULL;
+}
+
+size_t
+jg_memory_reap(struct jg_memory_class *class, int64_t now_ms)
+{
+    size_t before = class->run.count;
+    jg_map_remove_expired(&class->run, now_ms);
+    return before - class->run.count;
+}
+
+void
+jg_memory_wake_resumer(struct jg_memory_class *class)
+{
+    class->woke = class->woke || class->held > 0;
+}
+
+struct jg_memory_claim *
+jg_memory_find_claim(struct jg_memory_class *class, const struct jg_op *op, int64_t now_ms)
 {
     return (struct jg_memory_claim *)jg_map_find(&class->claims, op->key, now_ms);
 }
 
-static bool
-is_owner(const struct jg_memory_claim *claim, const struct jg_op *op)
+bool
+jg_memory_is_owner(const struct jg_memory_claim *claim, const struct jg_op *op)
 {
     return claim && strcmp(claim->owner, op->jid) == 0;
 }
 
-/* Certain to come up for admission, or running and renewed: by such a claim an equal job is turned away. */
-static bool
-is_certain(struct jg_memory_class *class, const struct jg_memory_claim *claim, int64_t now_ms)
+bool
+jg_memory_is_certain(struct jg_memory_class *class, const struct jg_memory_claim *claim, int64_t now_ms)
 {
-    bool runs = claim->state == JG_CLAIM_RUNNING && claim->member && jg_map_find(&class->run, claim->member, now_ms);
-    return claim->epoch == class->epoch && (claim->state == JG_CLAIM_QUEUED || runs);
+    bool runs = claim->state == JG_CLAIM_RUNNING && claim->member && jg_memory_member(class, claim->member, now_ms);
+    return claim->epoch == class->epoch && (claim->state == JG_CLAIM_QUEUED || claim->state == JG_CLAIM_HELD || runs);
 }
 
-/* `jid` was admitted, failed or was dropped: no heir any more. */
-static bool
-forget_candidate(struct jg_memory_claim *claim, const char *jid)
+bool
+jg_memory_forget_candidate(struct jg_memory_claim *claim, const char *jid)
 {
     bool found = false;
     if (strcmp(claim->newest, jid) == 0) {
@@ -107,7 +129,7 @@ remember_duplicate(struct jg_memory_class *class, const struct jg_op *op, int64_
 static void
 turn_away(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_ms, struct jg_op *op)
 {
-    bool certain = is_certain(class, claim, now_ms);
+    bool certain = jg_memory_is_certain(class, claim, now_ms);
     char *newest = certain ? claim->newest_duplicate : claim->newest;
     op->claimed = certain ? JG_DUPLICATE : JG_CANDIDATE;
     op->original_state = certain ? claim->state : JG_CLAIM_PROVISIONAL;
@@ -128,8 +150,8 @@ turn_away(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t 
 static enum jg_err
 apply_claim(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
 {
-    struct jg_memory_claim *claim = find_claim(class, op, now_ms);
-    if (claim && !is_owner(claim, op)) {
+    struct jg_memory_claim *claim = jg_memory_find_claim(class, op, now_ms);
+    if (claim && !jg_memory_is_owner(claim, op)) {
         bool over = claim->state == JG_CLAIM_RUNNING && op->dedup == JG_DEDUP_UNTIL_EXECUTING;
         if (!over) {
             turn_away(class, claim, now_ms, op);
@@ -151,9 +173,9 @@ apply_claim(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
 static enum jg_err
 apply_confirm(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
 {
-    struct jg_memory_claim *claim = find_claim(class, op, now_ms);
+    struct jg_memory_claim *claim = jg_memory_find_claim(class, op, now_ms);
     op->changed = false;
-    if (is_owner(claim, op)) {
+    if (jg_memory_is_owner(claim, op)) {
         if (claim->state == JG_CLAIM_PROVISIONAL && claim->epoch == class->epoch) {
             claim->state = JG_CLAIM_QUEUED;
             claim->entry.expires_ms = now_ms + op->dedup_ttl_ms;
@@ -170,180 +192,43 @@ apply_confirm(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
 static enum jg_err
 apply_keep(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
 {
-    struct jg_memory_claim *claim = find_claim(class, op, now_ms);
-    op->changed = is_owner(claim, op) && claim->state == JG_CLAIM_PROVISIONAL;
+    struct jg_memory_claim *claim = jg_memory_find_claim(class, op, now_ms);
+    op->changed = jg_memory_is_owner(claim, op) && claim->state == JG_CLAIM_PROVISIONAL;
     if (op->changed)
         claim->entry.expires_ms = now_ms + op->dedup_provisional_ms;
     return JG_OK;
 }
 
-static void
-pass_on(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_ms, const struct jg_op *op)
+bool
+jg_memory_pass_on(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_ms, const struct jg_op *op)
 {
+    if (!claim->newest[0] && !claim->newest_acked[0]) {
+        jg_map_remove(&class->claims, &claim->entry);
+        return false;
+    }
     strcpy(claim->owner, claim->newest[0] ? claim->newest : claim->newest_acked);
     bool acked = strcmp(claim->owner, claim->newest_acked) == 0 && claim->epoch == class->epoch;
     claim->state = acked ? JG_CLAIM_QUEUED : JG_CLAIM_PROVISIONAL;
     claim->since_ms = now_ms;
     claim->entry.expires_ms = now_ms + (acked ? op->dedup_ttl_ms : op->dedup_provisional_ms);
-    (void)forget_candidate(claim, claim->owner);
+    (void)jg_memory_forget_candidate(claim, claim->owner);
     free(claim->member);
     claim->member = NULL;
     class->tallies[JG_TALLY_PASSED]++;
+    return true;
 }
 
 static enum jg_err
 apply_release(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
 {
-    struct jg_memory_claim *claim = find_claim(class, op, now_ms);
-    if (!is_owner(claim, op)) {
-        op->changed = claim && forget_candidate(claim, op->jid);
+    struct jg_memory_claim *claim = jg_memory_find_claim(class, op, now_ms);
+    if (!jg_memory_is_owner(claim, op)) {
+        op->changed = claim && jg_memory_forget_candidate(claim, op->jid);
         return JG_OK;
     }
-    op->changed = claim->state != JG_CLAIM_RUNNING;
-    if (!op->changed)
-        return JG_OK;
-    if (claim->newest[0] || claim->newest_acked[0]) {
-        pass_on(class, claim, now_ms, op);
-    } else {
-        jg_map_remove(&class->claims, &claim->entry);
+    op->changed = claim->state != JG_CLAIM_RUNNING && claim->state != JG_CLAIM_HELD;
+    if (op->changed && !jg_memory_pass_on(class, claim, now_ms, op))
         class->tallies[JG_TALLY_RELEASED]++;
-    }
-    return JG_OK;
-}
-
-static enum jg_err
-leave_was(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op, enum jg_dedup dedup)
-{
-    struct jg_memory_was *was = (struct jg_memory_was *)jg_map_find(&class->was, op->jid, now_ms);
-    if (!was) {
-        was = calloc(1, sizeof *was);
-        if (!was)
-            return JG_ENOMEM;
-        if (jg_map_put(&class->was, op->jid, &was->entry, now_ms)) {
-            free(was);
-            return JG_ENOMEM;
-        }
-    }
-    was->dedup = dedup;
-    was->entry.expires_ms = now_ms + op->dedup_ttl_ms;
-    return JG_OK;
-}
-
-static enum jg_err
-set_member(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op)
-{
-    struct jg_map_entry *entry = jg_map_find(&class->run, op->member, now_ms);
-    if (!entry) {
-        entry = calloc(1, sizeof *entry);
-        if (!entry)
-            return JG_ENOMEM;
-        if (jg_map_put(&class->run, op->member, entry, now_ms)) {
-            free(entry);
-            return JG_ENOMEM;
-        }
-    }
-    entry->expires_ms = now_ms + op->run_ttl_ms;
-    return JG_OK;
-}
-
-static enum jg_err
-mark_running(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_ms, const struct jg_op *op)
-{
-    char *member = strdup(op->member);
-    if (!member)
-        return JG_ENOMEM;
-    free(claim->member);
-    claim->member = member;
-    claim->state = JG_CLAIM_RUNNING;
-    claim->epoch = class->epoch;
-    claim->entry.expires_ms = now_ms + op->dedup_ttl_ms;
-    return JG_OK;
-}
-
-/* Is the original certain to come up after this candidate was produced, or did it? See admit.lua. */
-static bool
-original_stands(struct jg_memory_class *class, const struct jg_memory_claim *claim, int64_t now_ms,
-                const struct jg_op *op)
-{
-    bool executed = op->dedup == JG_DEDUP_UNTIL_EXECUTED;
-    if (claim && strcmp(claim->owner, op->candidate_of) == 0 && is_certain(class, claim, now_ms) &&
-        (claim->state == JG_CLAIM_QUEUED || executed))
-        return true;
-    struct jg_memory_was *was = (struct jg_memory_was *)jg_map_find(&class->was, op->candidate_of, now_ms);
-    return was && (executed || was->dedup == JG_DEDUP_UNTIL_EXECUTING);
-}
-
-/* The owner starts. */
-static enum jg_err
-start(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_ms, const struct jg_op *op)
-{
-    if (op->dedup == JG_DEDUP_UNTIL_EXECUTED)
-        return mark_running(class, claim, now_ms, op);
-    if (claim->candidates > 0 && leave_was(class, now_ms, op, JG_DEDUP_UNTIL_EXECUTING))
-        return JG_ENOMEM;
-    jg_map_remove(&class->claims, &claim->entry);
-    return JG_OK;
-}
-
-static enum jg_err
-apply_admit(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
-{
-    struct jg_memory_claim *claim = find_claim(class, op, now_ms);
-    bool executed = op->dedup == JG_DEDUP_UNTIL_EXECUTED;
-    if (claim)
-        (void)forget_candidate(claim, op->jid);
-    op->epoch = class->epoch;
-    if (op->candidate_of && !is_owner(claim, op)) {
-        bool runs = executed && jg_map_find(&class->run, op->member, now_ms);
-        if (!runs && original_stands(class, claim, now_ms, op)) {
-            class->tallies[JG_TALLY_SKIPPED]++;
-            op->verdict = JG_SKIP;
-            strcpy(op->original, op->candidate_of);
-            return JG_OK;
-        }
-    }
-    if (executed && set_member(class, now_ms, op))
-        return JG_ENOMEM;
-    if (is_owner(claim, op) && start(class, claim, now_ms, op))
-        return JG_ENOMEM;
-    class->tallies[JG_TALLY_ADMITTED]++;
-    op->verdict = JG_RUN;
-    op->original[0] = '\0';
-    return JG_OK;
-}
-
-static enum jg_err
-apply_renew(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
-{
-    bool alive = op->epoch_in != class->epoch || jg_map_find(&class->run, op->member, now_ms);
-    if (alive && set_member(class, now_ms, op))
-        return JG_ENOMEM;
-    struct jg_memory_claim *claim = find_claim(class, op, now_ms);
-    if (is_owner(claim, op)) {
-        bool latest = claim->member && strcmp(claim->member, op->member) == 0;
-        if ((latest || claim->epoch != class->epoch) && mark_running(class, claim, now_ms, op))
-            return JG_ENOMEM;
-    }
-    op->changed = alive;
-    op->epoch = class->epoch;
-    return JG_OK;
-}
-
-static enum jg_err
-apply_complete(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
-{
-    struct jg_memory_claim *claim = find_claim(class, op, now_ms);
-    struct jg_map_entry *entry = jg_map_find(&class->run, op->member, now_ms);
-    bool ended = is_owner(claim, op) && (!claim->member || strcmp(claim->member, op->member) == 0);
-    if (ended) {
-        if (entry && claim->candidates > 0 && leave_was(class, now_ms, op, JG_DEDUP_UNTIL_EXECUTED))
-            return JG_ENOMEM;
-        jg_map_remove(&class->claims, &claim->entry);
-    }
-    if (entry)
-        jg_map_remove(&class->run, entry);
-    op->changed = ended || entry;
-    class->tallies[JG_TALLY_COMPLETED] += op->changed ? 1 : 0;
     return JG_OK;
 }
 
@@ -351,11 +236,17 @@ enum jg_err
 jg_memory_apply(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
 {
     static enum jg_err (*const apply[JG_OP_KINDS])(struct jg_memory_class *, int64_t, struct jg_op *) = {
-        [JG_OP_CLAIM] = apply_claim,       [JG_OP_CONFIRM] = apply_confirm, [JG_OP_KEEP] = apply_keep,
-        [JG_OP_RELEASE] = apply_release,   [JG_OP_ADMIT] = apply_admit,     [JG_OP_RENEW] = apply_renew,
-        [JG_OP_COMPLETE] = apply_complete,
+        [JG_OP_CLAIM] = apply_claim,           [JG_OP_CONFIRM] = apply_confirm, [JG_OP_KEEP] = apply_keep,
+        [JG_OP_RELEASE] = apply_release,       [JG_OP_ADMIT] = jg_memory_admit, [JG_OP_RENEW] = jg_memory_renew,
+        [JG_OP_COMPLETE] = jg_memory_complete, [JG_OP_TAKE] = jg_memory_take,   [JG_OP_PLACE] = jg_memory_place,
+        [JG_OP_DROP] = jg_memory_drop,         [JG_OP_BURY] = jg_memory_bury,   [JG_OP_SYNC] = jg_memory_sync,
+        [JG_OP_LEAD] = jg_memory_lead,         [JG_OP_GROUP] = jg_memory_group, [JG_OP_ANNOUNCE] = jg_memory_announce,
     };
-    if (!class->epoch)
+    if (!class->epoch) {
+        /* New, on a store that lost nothing. */
         jg_memory_start_epoch(class, now_ms);
+        class->unsettled = false;
+    }
+    class->listed = class->listed || (op->kind != JG_OP_LEAD && op->kind != JG_OP_GROUP && op->kind != JG_OP_ANNOUNCE);
     return apply[op->kind](class, now_ms, op);
 }

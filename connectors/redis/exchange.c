@@ -61,6 +61,12 @@ name_class(struct jg_conn *conn, const char *class_name)
     return true;
 }
 
+static bool
+names_a_class(enum jg_op_kind kind)
+{
+    return kind != JG_OP_LEAD && kind != JG_OP_GROUP && kind != JG_OP_ANNOUNCE;
+}
+
 /* SADD the classes that are new on this connection, in front of all operations. Returns how many replies that takes. */
 static size_t
 append_names(struct jg_redis *redis, struct jg_request *first)
@@ -71,8 +77,9 @@ append_names(struct jg_redis *redis, struct jg_request *first)
     jg_buf_text(&key, "classes");
     struct pass pass = {.request = first};
     for (; !key.failed && next_unanswered(&pass); pass.index++) {
-        const char *class_name = pass.request->ops[pass.index].class_name;
-        if (name_class(&redis->conn, class_name)) {
+        const struct jg_op *op = &pass.request->ops[pass.index];
+        const char *class_name = op->class_name;
+        if (names_a_class(op->kind) && name_class(&redis->conn, class_name)) {
             jg_resp_command(&redis->commands, "SADD", key.data, class_name, (char *)NULL);
             count++;
         }
@@ -81,14 +88,16 @@ append_names(struct jg_redis *redis, struct jg_request *first)
     return count;
 }
 
+/* `fresh`: for all that is asked now, whatever their callers know. */
 static size_t
-append_calls(struct jg_redis *redis, struct jg_request *first)
+append_calls(struct jg_redis *redis, struct jg_request *first, bool fresh)
 {
     size_t count = 0;
     struct pass pass = {.request = first};
     for (; next_unanswered(&pass); pass.index++, count++) {
-        const struct jg_op *op = &pass.request->ops[pass.index];
-        jg_script_call(&redis->commands, redis->prefix, redis->conn.sha[op->kind], redis->conn.run_id, op);
+        struct jg_op op = pass.request->ops[pass.index];
+        op.fresh = op.fresh || fresh;
+        jg_script_call(&redis->commands, redis->prefix, redis->conn.sha[op.kind], redis->conn.run_id, &op);
     }
     return count;
 }
@@ -160,18 +169,20 @@ jg_redis_connect(struct jg_redis *redis, int64_t deadline_ms, struct jg_trouble 
 {
     if (redis->conn.connected)
         return JG_OK;
-    return jg_conn_open(&redis->conn, &redis->url, true, step_deadline(redis, deadline_ms), trouble);
+    int64_t age_ms;
+    enum jg_err err = jg_conn_open(&redis->conn, &redis->url, true, step_deadline(redis, deadline_ms), trouble);
+    return err ? err : jg_redis_since(redis, step_deadline(redis, deadline_ms), &age_ms, trouble);
 }
 
 static enum jg_err
-run_pipeline(struct jg_redis *redis, struct jg_request *requests, bool second_try, int64_t deadline_ms, bool *no_script,
-             struct jg_trouble *trouble)
+run_pipeline(struct jg_redis *redis, struct jg_request *requests, bool fresh, bool second_try, int64_t deadline_ms,
+             bool *no_script, struct jg_trouble *trouble)
 {
     struct pipeline line = {
         .redis = redis, .pass = {.request = requests}, .second_try = second_try, .trouble = trouble};
     jg_buf_reset(&redis->commands);
     line.names = append_names(redis, requests);
-    size_t calls = append_calls(redis, requests);
+    size_t calls = append_calls(redis, requests, fresh);
     enum jg_err err = calls ? jg_conn_exchange(&redis->conn, &redis->commands, line.names + calls, read_reply, &line,
                                                step_deadline(redis, deadline_ms), trouble)
                             : JG_OK;
@@ -180,16 +191,63 @@ run_pipeline(struct jg_redis *redis, struct jg_request *requests, bool second_tr
 }
 
 static enum jg_err
-try_once(struct jg_redis *redis, struct jg_request *requests, int64_t deadline_ms, struct jg_trouble *trouble)
+run_loaded(struct jg_redis *redis, struct jg_request *requests, bool fresh, int64_t deadline_ms,
+           struct jg_trouble *trouble)
 {
     bool no_script = false;
-    enum jg_err err = jg_redis_connect(redis, deadline_ms, trouble);
-    if (!err)
-        err = run_pipeline(redis, requests, false, deadline_ms, &no_script, trouble);
+    enum jg_err err = run_pipeline(redis, requests, fresh, false, deadline_ms, &no_script, trouble);
     if (err || !no_script)
         return err;
     err = jg_conn_load_scripts(&redis->conn, step_deadline(redis, deadline_ms), trouble);
-    return err ? err : run_pipeline(redis, requests, true, deadline_ms, &no_script, trouble);
+    return err ? err : run_pipeline(redis, requests, fresh, true, deadline_ms, &no_script, trouble);
+}
+
+static bool
+waits_for_grace(const struct jg_op *op)
+{
+    return (op->kind == JG_OP_ADMIT || op->kind == JG_OP_TAKE) && op->err == JG_OK && op->reason == JG_REASON_GRACE &&
+           !op->fresh;
+}
+
+/* How many operations wait for a grace of at most `age_ms`; `again`: those are unanswered once more. */
+static size_t
+count_waiting(struct jg_request *requests, int64_t age_ms, bool again)
+{
+    size_t count = 0;
+    for (struct jg_request *request = requests; request; request = request->next) {
+        for (size_t i = 0; i < request->count; i++) {
+            struct jg_op *op = &request->ops[i];
+            if (!waits_for_grace(op) || op->grace_ms > age_ms)
+                continue;
+            count++;
+            if (again)
+                op->err = UNANSWERED;
+        }
+    }
+    return count;
+}
+
+/* The first pipeline may find classes that this server has never seen, whose epochs look like a loss. Ask the server
+ * whether it can have lost anything, and then those operations once more. */
+static enum jg_err
+settle_new_classes(struct jg_redis *redis, struct jg_request *requests, int64_t deadline_ms, struct jg_trouble *trouble)
+{
+    int64_t age_ms = 0;
+    if (!count_waiting(requests, INT64_MAX, false))
+        return JG_OK;
+    enum jg_err err = jg_redis_since(redis, step_deadline(redis, deadline_ms), &age_ms, trouble);
+    if (err || !count_waiting(requests, age_ms, true))
+        return err;
+    return run_loaded(redis, requests, true, deadline_ms, trouble);
+}
+
+static enum jg_err
+try_once(struct jg_redis *redis, struct jg_request *requests, int64_t deadline_ms, struct jg_trouble *trouble)
+{
+    enum jg_err err = jg_redis_connect(redis, deadline_ms, trouble);
+    if (!err)
+        err = run_loaded(redis, requests, false, deadline_ms, trouble);
+    return err ? err : settle_new_classes(redis, requests, deadline_ms, trouble);
 }
 
 void

@@ -108,10 +108,13 @@ static const struct jg_store_vtable redis_vtable = {
     .exec = jg_redis_exec,
     .wait = jg_redis_wait,
     .is_up = jg_redis_is_up,
+    .watch = jg_redis_watch,
     .tend = jg_redis_tend,
     .classes = jg_redis_classes,
     .class_report = jg_redis_class_report,
     .claim_report = jg_redis_claim_report,
     .was = jg_redis_was,
+    .tickets = jg_redis_tickets,
+    .check = jg_redis_check,
     .duplicates = jg_redis_duplicates,
 };

@@ -53,6 +53,17 @@ void jg_redis_exchange(struct jg_redis *redis, struct jg_request *requests, stru
 /* Connect when there is no connection, bounded by timeout_ms and the deadline. */
 JG_MUST_USE enum jg_err jg_redis_connect(struct jg_redis *redis, int64_t deadline_ms, struct jg_trouble *trouble);
 
+/* In since.c: for how long the server has had our data without a loss, as far as is known; 0 when it begins now. */
+JG_MUST_USE enum jg_err jg_redis_since(struct jg_redis *redis, int64_t deadline_ms, int64_t *age_ms,
+                                       struct jg_trouble *trouble);
+
+/* In watch.c. */
+enum jg_err jg_redis_watch(struct jg_store *store, struct jg_watch **out);
+
+/* In check.c. */
+enum jg_err jg_redis_check(struct jg_store *store,
+                           void (*each)(void *opaque, enum jg_log_level level, const char *text), void *opaque);
+
 /* In combine.c. */
 enum jg_err jg_redis_exec(struct jg_store *store, struct jg_op *ops, size_t count);
 bool jg_redis_wait(struct jg_store *store, int64_t timeout_ms);
@@ -65,6 +76,8 @@ enum jg_err jg_redis_class_report(struct jg_store *store, const char *class_name
 enum jg_err jg_redis_claim_report(struct jg_store *store, const char *class_name, const char *key,
                                   struct jg_claim_report *out);
 enum jg_err jg_redis_was(struct jg_store *store, const char *class_name, const char *jid, bool *out);
+enum jg_err jg_redis_tickets(struct jg_store *store, const char *class_name,
+                             void (*each)(void *opaque, const struct jg_ticket_report *ticket), void *opaque);
 enum jg_err jg_redis_duplicates(struct jg_store *store, const char *class_name,
                                 void (*each)(void *opaque, const struct jg_duplicate_report *duplicate), void *opaque);
 

@@ -55,10 +55,24 @@ jg_reply_integer(const redisReply *reply, int64_t *out)
 }
 
 bool
+jg_reply_time(const redisReply *reply, int64_t *now_ms)
+{
+    int64_t seconds, micros;
+    if (!jg_reply_is_array(reply, 2) || !jg_reply_integer(reply->element[0], &seconds) ||
+        !jg_reply_integer(reply->element[1], &micros) || seconds < 0 || seconds > INT32_MAX * INT64_C(100))
+        return false;
+    *now_ms = seconds * 1000 + micros / 1000;
+    return true;
+}
+
+bool
 jg_reply_state(const char *text, enum jg_claim_state *out)
 {
-    static const char letters[] = {
-        [JG_CLAIM_NONE] = 'n', [JG_CLAIM_PROVISIONAL] = 'p', [JG_CLAIM_QUEUED] = 'q', [JG_CLAIM_RUNNING] = 'r'};
+    static const char letters[] = {[JG_CLAIM_NONE] = 'n',
+                                   [JG_CLAIM_PROVISIONAL] = 'p',
+                                   [JG_CLAIM_QUEUED] = 'q',
+                                   [JG_CLAIM_HELD] = 'h',
+                                   [JG_CLAIM_RUNNING] = 'r'};
     for (size_t i = 0; i < sizeof letters; i++) {
         if (text[0] == letters[i] && !text[1]) {
             *out = (enum jg_claim_state)i;
@@ -112,20 +126,147 @@ jg_reply_changed(const redisReply *reply, struct jg_op *op)
     return jg_reply_is_array(reply, 1) && read_flag(reply->element[0], &op->changed);
 }
 
+static bool
+read_verdict(const redisReply *reply, enum jg_verdict *out)
+{
+    static const char *const words[] = {[JG_RUN] = "run", [JG_HOLD] = "hold", [JG_SKIP] = "skip", [JG_LATER] = "later"};
+    char word[8];
+    if (!jg_reply_text(reply, word, sizeof word))
+        return false;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcmp(word, words[i]) == 0) {
+            *out = (enum jg_verdict)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+read_reason(const redisReply *reply, enum jg_reason *out)
+{
+    char word[16];
+    return jg_reply_text(reply, word, sizeof word) && jg_reason_parse(word, strlen(word), out);
+}
+
 bool
 jg_reply_admit(const redisReply *reply, struct jg_op *op)
 {
-    char word[8], original[JG_JID_CHARS + 1];
+    char original[JG_JID_CHARS + 1];
+    enum jg_verdict verdict;
+    enum jg_reason reason;
     int64_t epoch;
-    if (!jg_reply_is_array(reply, 3) || !jg_reply_text(reply->element[0], word, sizeof word) ||
-        !jg_reply_text(reply->element[1], original, sizeof original) || !jg_reply_integer(reply->element[2], &epoch))
+    if (!jg_reply_is_array(reply, 4) || !read_verdict(reply->element[0], &verdict) ||
+        !jg_reply_text(reply->element[1], original, sizeof original) || !jg_reply_integer(reply->element[2], &epoch) ||
+        !read_reason(reply->element[3], &reason) || epoch <= 0)
         return false;
-    bool run = strcmp(word, "run") == 0;
-    if (epoch <= 0 || (!run && strcmp(word, "skip") != 0) || (!run && !jg_jid_valid(original, strlen(original))))
+    if (verdict == JG_SKIP && !jg_jid_valid(original, strlen(original)))
         return false;
-    op->verdict = run ? JG_RUN : JG_SKIP;
+    if ((verdict == JG_HOLD || verdict == JG_LATER) != (reason != JG_REASON_NONE))
+        return false;
+    op->verdict = verdict;
+    op->reason = reason;
     op->epoch = epoch;
     strcpy(op->original, original);
+    return true;
+}
+
+bool
+jg_reply_take(const redisReply *reply, struct jg_op *op)
+{
+    int64_t numbers[6];
+    enum jg_reason reason;
+    if (!jg_reply_is_array(reply, 7) || !read_reason(reply->element[6], &reason))
+        return false;
+    for (size_t i = 0; i < 6; i++)
+        if (!jg_reply_integer(reply->element[i], &numbers[i]))
+            return false;
+    if (numbers[0] < 0 || numbers[0] > JG_OP_MAX_ITEMS || numbers[4] < 0 || numbers[5] < 0)
+        return false;
+    op->granted = numbers[0];
+    op->limit_now = numbers[1];
+    op->ahead_now = numbers[2];
+    op->max_age_now_ms = numbers[3];
+    op->running = numbers[4];
+    op->tickets = numbers[5];
+    op->reason = reason;
+    return true;
+}
+
+bool
+jg_reply_override(const char *text, struct jg_override *out)
+{
+    out->limit = 0;
+    out->set = strcmp(text, "default") != 0;
+    return !out->set || parse_integer(text, &out->limit);
+}
+
+bool
+jg_reply_numbered(const char *text, int64_t *number, const char **rest)
+{
+    char digits[24];
+    const char *space = strchr(text, ' ');
+    if (!space || (size_t)(space - text) >= sizeof digits)
+        return false;
+    memcpy(digits, text, (size_t)(space - text));
+    digits[space - text] = '\0';
+    *rest = space + 1;
+    return parse_integer(digits, number);
+}
+
+bool
+jg_reply_sync(const redisReply *reply, struct jg_op *op)
+{
+    struct jg_override override;
+    char text[24];
+    if (!jg_reply_is_array(reply, 2) || !jg_reply_text(reply->element[0], text, sizeof text) ||
+        !jg_reply_override(text, &override) || !jg_reply_integer(reply->element[1], &override.at_ms) ||
+        override.at_ms < 0)
+        return false;
+    op->override = override;
+    return true;
+}
+
+bool
+jg_reply_lead(const redisReply *reply, struct jg_op *op)
+{
+    char other[sizeof op->other];
+    int64_t left_ms, generation;
+    bool changed;
+    if (!jg_reply_is_array(reply, 4) || !read_flag(reply->element[0], &changed) ||
+        !jg_reply_text(reply->element[1], other, sizeof other) || !jg_reply_integer(reply->element[2], &left_ms) ||
+        !jg_reply_integer(reply->element[3], &generation) || left_ms < 0 || generation < 0)
+        return false;
+    op->changed = changed;
+    op->left_ms = left_ms;
+    op->generation = generation;
+    strcpy(op->other, other);
+    return true;
+}
+
+bool
+jg_reply_group(const redisReply *reply, struct jg_op *op)
+{
+    char other[sizeof op->other];
+    bool changed;
+    if (!jg_reply_is_array(reply, 2) || !read_flag(reply->element[0], &changed) ||
+        !jg_reply_text(reply->element[1], other, sizeof other))
+        return false;
+    op->changed = changed;
+    strcpy(op->other, other);
+    return true;
+}
+
+bool
+jg_reply_announce(const redisReply *reply, struct jg_op *op)
+{
+    int64_t generation;
+    bool changed;
+    if (!jg_reply_is_array(reply, 2) || !read_flag(reply->element[0], &changed) ||
+        !jg_reply_integer(reply->element[1], &generation) || generation <= 0)
+        return false;
+    op->changed = changed;
+    op->generation = generation;
     return true;
 }
 

@@ -12,6 +12,11 @@ JG_MUST_USE bool jg_reply_claim(const redisReply *reply, struct jg_op *op);
 JG_MUST_USE bool jg_reply_changed(const redisReply *reply, struct jg_op *op);
 JG_MUST_USE bool jg_reply_admit(const redisReply *reply, struct jg_op *op);
 JG_MUST_USE bool jg_reply_renew(const redisReply *reply, struct jg_op *op);
+JG_MUST_USE bool jg_reply_take(const redisReply *reply, struct jg_op *op);
+JG_MUST_USE bool jg_reply_sync(const redisReply *reply, struct jg_op *op);
+JG_MUST_USE bool jg_reply_lead(const redisReply *reply, struct jg_op *op);
+JG_MUST_USE bool jg_reply_group(const redisReply *reply, struct jg_op *op);
+JG_MUST_USE bool jg_reply_announce(const redisReply *reply, struct jg_op *op);
 
 /* An array of `count` elements; no count: of any. */
 JG_MUST_USE bool jg_reply_is_array(const redisReply *reply, size_t count);
@@ -23,12 +28,21 @@ JG_MUST_USE bool jg_reply_text(const redisReply *reply, char *out, size_t out_by
 /* An integer, or a text that is one; nil is 0. */
 JG_MUST_USE bool jg_reply_integer(const redisReply *reply, int64_t *out);
 
+/* The answer to TIME. */
+JG_MUST_USE bool jg_reply_time(const redisReply *reply, int64_t *now_ms);
+
 /* The fields of a claim as report.c asks for them: jid st ep at mode n cn ca run. */
 #define JG_REPLY_CLAIM_FIELDS 9
 JG_MUST_USE bool jg_reply_claim_fields(const redisReply *reply, struct jg_claim_report *out, int64_t *epoch);
 
 /* One entry of `dups`. */
 JG_MUST_USE bool jg_reply_duplicate(const redisReply *reply, struct jg_duplicate_report *out);
+
+/* An override as it stands in Redis: a number, or `default`. */
+JG_MUST_USE bool jg_reply_override(const char *text, struct jg_override *out);
+
+/* `<number> <rest>`: the number, and where the rest begins. */
+JG_MUST_USE bool jg_reply_numbered(const char *text, int64_t *number, const char **rest);
 
 /* A claim's state from the letter that stands in Redis. */
 JG_MUST_USE bool jg_reply_state(const char *text, enum jg_claim_state *out);

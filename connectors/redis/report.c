@@ -125,12 +125,59 @@ static bool
 read_now(void *opaque, size_t index, const redisReply *reply)
 {
     struct class_read *read = opaque;
-    int64_t seconds, micros;
     (void)index;
-    if (!jg_reply_is_array(reply, 2) || !jg_reply_integer(reply->element[0], &seconds) ||
-        !jg_reply_integer(reply->element[1], &micros) || seconds < 0 || seconds > INT32_MAX * INT64_C(100))
+    return jg_reply_time(reply, &read->now_ms);
+}
+
+static bool
+read_tallies(const redisReply *reply, struct jg_class_report *out)
+{
+    if (!jg_reply_is_array(reply, JG_TALLIES))
         return false;
-    read->now_ms = seconds * 1000 + micros / 1000;
+    out->counter_count = JG_TALLIES;
+    for (size_t i = 0; i < JG_TALLIES; i++) {
+        out->counters[i].name = jg_tally_names[i];
+        if (!jg_reply_integer(reply->element[i], &out->counters[i].value))
+            return false;
+    }
+    return true;
+}
+
+/* The fields of `limits`: limit, override. */
+static bool
+read_limits(const redisReply *reply, struct jg_class_report *out)
+{
+    char text[48];
+    const char *rest;
+    if (!jg_reply_is_array(reply, 2) || !jg_reply_integer(reply->element[0], &out->limit) ||
+        !jg_reply_text(reply->element[1], text, sizeof text))
+        return false;
+    out->told = reply->element[0]->type != REDIS_REPLY_NIL;
+    char *space = strchr(text, ' ');
+    if (!space)
+        return true;
+    *space = '\0';
+    strcat(space + 1, " ");
+    return jg_reply_override(text, &out->override) && jg_reply_numbered(space + 1, &out->override.at_ms, &rest);
+}
+
+/* An array of names and values, as HGETALL says it. */
+static bool
+read_instances(const redisReply *reply, struct class_read *read)
+{
+    if (!jg_reply_is_array(reply, JG_REPLY_ANY))
+        return false;
+    for (size_t i = 0; i + 1 < reply->elements; i += 2) {
+        char name[JG_MEMBER_MAX_BYTES], text[64];
+        int64_t limit, told_ms;
+        const char *rest;
+        if (!jg_reply_text(reply->element[i], name, sizeof name) ||
+            !jg_reply_text(reply->element[i + 1], text, sizeof text - 1) || !strchr(text, ' '))
+            continue;
+        strcat(text, " ");
+        if (jg_reply_numbered(text, &limit, &rest) && jg_reply_numbered(rest, &told_ms, &rest))
+            jg_report_instance(read->out, name, limit, told_ms, read->now_ms);
+    }
     return true;
 }
 
@@ -138,17 +185,46 @@ static bool
 read_class(void *opaque, size_t index, const redisReply *reply)
 {
     struct class_read *read = opaque;
-    if (index == 1)
-        return jg_reply_integer(reply, &read->out->running);
-    if (!jg_reply_is_array(reply, JG_TALLIES))
-        return false;
-    read->out->counter_count = JG_TALLIES;
-    for (size_t i = 0; i < JG_TALLIES; i++) {
-        read->out->counters[i].name = jg_tally_names[i];
-        if (!jg_reply_integer(reply->element[i], &read->out->counters[i].value))
-            return false;
+    struct jg_class_report *out = read->out;
+    switch (index) {
+    case 0:
+        return read_tallies(reply, out);
+    case 1:
+        return jg_reply_integer(reply, &out->running);
+    case 2:
+        return read_limits(reply, out);
+    case 3:
+        return jg_reply_integer(reply, &out->tickets);
+    case 4:
+        return jg_reply_is_array(reply, 2) && jg_reply_integer(reply->element[0], &out->held) &&
+               jg_reply_integer(reply->element[1], &out->oldest_held_ms);
+    default:
+        return read_instances(reply, read);
     }
-    return true;
+}
+
+static void
+ask_of_class(struct report *report, const char *class_name, const char *now_text)
+{
+    static const char *const limits_fields[] = {"limit", "override"}, *const held_fields[] = {"n", "oldest"};
+    const char *const live[] = {now_text, "+inf"};
+    const struct {
+        const char *command, *what;
+        const char *const *arguments;
+        size_t count;
+    } asked[] = {
+        {"HMGET", "stats", jg_tally_names, JG_TALLIES},
+        {"ZCOUNT", "run", live, 2},
+        {"HMGET", "limits", limits_fields, 2},
+        {"HLEN", "tkt", NULL, 0},
+        {"HMGET", "held", held_fields, 2},
+        {"HGETALL", "instances", NULL, 0},
+    };
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+        struct jg_buf key = key_of(report, class_name, asked[i].what, "");
+        add(report, asked[i].command, &key, asked[i].arguments, asked[i].count);
+        jg_buf_clear(&key);
+    }
 }
 
 static bool
@@ -195,14 +271,9 @@ jg_redis_class_report(struct jg_store *store, const char *class_name, struct jg_
         err = ask(&report, read_now, &read);
     }
     if (!err) {
-        struct jg_buf stats = key_of(&report, class_name, "stats", "");
-        struct jg_buf run = key_of(&report, class_name, "run", "");
         snprintf(now_text, sizeof now_text, "(%" PRId64, read.now_ms);
-        add(&report, "HMGET", &stats, jg_tally_names, JG_TALLIES);
-        add(&report, "ZCOUNT", &run, (const char *const[]){now_text, "+inf"}, 2);
+        ask_of_class(&report, class_name, now_text);
         err = ask(&report, read_class, &read);
-        jg_buf_clear(&stats);
-        jg_buf_clear(&run);
     }
     if (!err)
         err = count_claims(&report, class_name, &read);
@@ -218,20 +289,21 @@ struct claim_read {
     int64_t ttl_ms;
 };
 
-/* Is `<run_id> <number>` the epoch of the server that we speak to, and the claim's? */
+/* Is `<run_id> <number>`, settled or new, the epoch of the server that we speak to, and the claim's? */
 static bool
 is_current(const char *stored, const char *run_id, int64_t claim_epoch)
 {
     char expected[JG_RUN_ID_MAX_CHARS + 24];
     snprintf(expected, sizeof expected, "%s %" PRId64, run_id, claim_epoch);
-    return strcmp(stored, expected) == 0;
+    size_t size = strlen(expected);
+    return strncmp(stored, expected, size) == 0 && (!stored[size] || strcmp(stored + size, " new") == 0);
 }
 
 static bool
 read_claim(void *opaque, size_t index, const redisReply *reply)
 {
     struct claim_read *read = opaque;
-    char stored[JG_RUN_ID_MAX_CHARS + 24];
+    char stored[JG_RUN_ID_MAX_CHARS + 32];
     if (index == 0)
         return jg_reply_claim_fields(reply, read->out, &read->epoch);
     if (index == 1)
@@ -290,6 +362,50 @@ jg_redis_was(struct jg_store *store, const char *class_name, const char *jid, bo
         add(&report, "EXISTS", &was, NULL, 0);
         err = ask(&report, read_exists, out);
         jg_buf_clear(&was);
+    }
+    return end(&report, err);
+}
+
+/* --- tickets --- */
+
+struct ticket_walk {
+    void (*each)(void *opaque, const struct jg_ticket_report *ticket);
+    void *opaque;
+};
+
+static bool
+read_tickets(void *opaque, size_t index, const redisReply *reply)
+{
+    const struct ticket_walk *walk = opaque;
+    (void)index;
+    if (!jg_reply_is_array(reply, JG_REPLY_ANY))
+        return false;
+    for (size_t i = 0; i + 1 < reply->elements; i += 2) {
+        struct jg_ticket_report ticket;
+        char text[JG_MEMBER_MAX_BYTES + 32];
+        const char *position;
+        if (!jg_reply_text(reply->element[i], ticket.jid, sizeof ticket.jid) ||
+            !jg_reply_text(reply->element[i + 1], text, sizeof text) ||
+            !jg_reply_numbered(text, &ticket.taken_ms, &position) || strlen(position) >= sizeof ticket.position)
+            continue;
+        strcpy(ticket.position, position);
+        walk->each(walk->opaque, &ticket);
+    }
+    return true;
+}
+
+enum jg_err
+jg_redis_tickets(struct jg_store *store, const char *class_name,
+                 void (*each)(void *opaque, const struct jg_ticket_report *ticket), void *opaque)
+{
+    struct report report;
+    struct ticket_walk walk = {.each = each, .opaque = opaque};
+    enum jg_err err = begin(&report, store);
+    if (!err) {
+        struct jg_buf tkt = key_of(&report, class_name, "tkt", "");
+        add(&report, "HGETALL", &tkt, NULL, 0);
+        err = ask(&report, read_tickets, &walk);
+        jg_buf_clear(&tkt);
     }
     return end(&report, err);
 }

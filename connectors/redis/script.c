@@ -9,10 +9,14 @@
 #include "connectors/store_impl.h"
 
 const char *const jg_script_key_names[JG_SCRIPT_KEYS] = {
-    [JG_SCRIPT_KEY_NONE] = "",       [JG_SCRIPT_KEY_EPOCH] = "epoch",
-    [JG_SCRIPT_KEY_STATS] = "stats", [JG_SCRIPT_KEY_CLAIM] = "claim",
-    [JG_SCRIPT_KEY_DUPS] = "dups",   [JG_SCRIPT_KEY_RUN] = "run",
-    [JG_SCRIPT_KEY_WAS] = "was",     [JG_SCRIPT_KEY_WAS_ORIGINAL] = "was_original",
+    [JG_SCRIPT_KEY_NONE] = "",         [JG_SCRIPT_KEY_EPOCH] = "epoch",
+    [JG_SCRIPT_KEY_STATS] = "stats",   [JG_SCRIPT_KEY_CLAIM] = "claim",
+    [JG_SCRIPT_KEY_DUPS] = "dups",     [JG_SCRIPT_KEY_RUN] = "run",
+    [JG_SCRIPT_KEY_WAS] = "was",       [JG_SCRIPT_KEY_WAS_ORIGINAL] = "was_original",
+    [JG_SCRIPT_KEY_TKT] = "tkt",       [JG_SCRIPT_KEY_HELD] = "held",
+    [JG_SCRIPT_KEY_LIMITS] = "limits", [JG_SCRIPT_KEY_INSTANCES] = "instances",
+    [JG_SCRIPT_KEY_LEAD] = "lead",     [JG_SCRIPT_KEY_ANNOUNCED] = "announced",
+    [JG_SCRIPT_KEY_GROUP] = "group",
 };
 
 const char *const jg_script_arg_names[JG_SCRIPT_ARGS] = {
@@ -27,6 +31,23 @@ const char *const jg_script_arg_names[JG_SCRIPT_ARGS] = {
     [JG_SCRIPT_ARG_PROVISIONAL_MS] = "provisional_ms",
     [JG_SCRIPT_ARG_RUN_TTL_MS] = "run_ttl_ms",
     [JG_SCRIPT_ARG_EPOCH_IN] = "epoch_in",
+    [JG_SCRIPT_ARG_LIMIT] = "limit",
+    [JG_SCRIPT_ARG_RESUMED] = "resumed",
+    [JG_SCRIPT_ARG_LAST_TRY] = "last_try",
+    [JG_SCRIPT_ARG_FRESH] = "fresh",
+    [JG_SCRIPT_ARG_GRACE_MS] = "grace_ms",
+    [JG_SCRIPT_ARG_HOLD_MAX] = "hold_max",
+    [JG_SCRIPT_ARG_HELD_IN] = "held_in",
+    [JG_SCRIPT_ARG_OLDEST_HELD_IN] = "oldest_held_in",
+    [JG_SCRIPT_ARG_AHEAD] = "ahead",
+    [JG_SCRIPT_ARG_MAX_AGE_MS] = "max_age_ms",
+    [JG_SCRIPT_ARG_OVERRIDE] = "override",
+    [JG_SCRIPT_ARG_OVERRIDE_AT_MS] = "override_at_ms",
+    [JG_SCRIPT_ARG_OVERRIDE_NOW] = "override_now",
+    [JG_SCRIPT_ARG_LEAVE] = "leave",
+    [JG_SCRIPT_ARG_FORCE] = "force",
+    [JG_SCRIPT_ARG_CHANNEL] = "channel",
+    [JG_SCRIPT_ARG_ITEMS] = "items",
 };
 
 const struct jg_script jg_scripts[JG_OP_KINDS] = {
@@ -51,20 +72,65 @@ const struct jg_script jg_scripts[JG_OP_KINDS] = {
                        .read = jg_reply_changed},
     [JG_OP_ADMIT] = {.name = "admit",
                      .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM, JG_SCRIPT_KEY_RUN,
-                              JG_SCRIPT_KEY_WAS, JG_SCRIPT_KEY_WAS_ORIGINAL},
+                              JG_SCRIPT_KEY_WAS, JG_SCRIPT_KEY_WAS_ORIGINAL, JG_SCRIPT_KEY_TKT, JG_SCRIPT_KEY_HELD,
+                              JG_SCRIPT_KEY_LIMITS},
                      .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_JID, JG_SCRIPT_ARG_MODE, JG_SCRIPT_ARG_MEMBER,
-                              JG_SCRIPT_ARG_CANDIDATE_OF, JG_SCRIPT_ARG_RUN_TTL_MS, JG_SCRIPT_ARG_TTL_MS},
+                              JG_SCRIPT_ARG_CANDIDATE_OF, JG_SCRIPT_ARG_RUN_TTL_MS, JG_SCRIPT_ARG_TTL_MS,
+                              JG_SCRIPT_ARG_LIMIT, JG_SCRIPT_ARG_RESUMED, JG_SCRIPT_ARG_LAST_TRY, JG_SCRIPT_ARG_FRESH,
+                              JG_SCRIPT_ARG_GRACE_MS, JG_SCRIPT_ARG_HOLD_MAX, JG_SCRIPT_ARG_CHANNEL},
                      .read = jg_reply_admit},
     [JG_OP_RENEW] = {.name = "renew",
-                     .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM, JG_SCRIPT_KEY_RUN},
+                     .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM, JG_SCRIPT_KEY_RUN,
+                              JG_SCRIPT_KEY_HELD},
                      .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_JID, JG_SCRIPT_ARG_MEMBER, JG_SCRIPT_ARG_RUN_TTL_MS,
-                              JG_SCRIPT_ARG_TTL_MS, JG_SCRIPT_ARG_EPOCH_IN},
+                              JG_SCRIPT_ARG_TTL_MS, JG_SCRIPT_ARG_EPOCH_IN, JG_SCRIPT_ARG_CHANNEL},
                      .read = jg_reply_renew},
     [JG_OP_COMPLETE] = {.name = "complete",
                         .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM, JG_SCRIPT_KEY_RUN,
-                                 JG_SCRIPT_KEY_WAS},
-                        .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_JID, JG_SCRIPT_ARG_MEMBER, JG_SCRIPT_ARG_TTL_MS},
+                                 JG_SCRIPT_KEY_WAS, JG_SCRIPT_KEY_HELD},
+                        .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_JID, JG_SCRIPT_ARG_MEMBER, JG_SCRIPT_ARG_TTL_MS,
+                                 JG_SCRIPT_ARG_CHANNEL},
                         .read = jg_reply_changed},
+    [JG_OP_TAKE] = {.name = "take",
+                    .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_RUN, JG_SCRIPT_KEY_TKT,
+                             JG_SCRIPT_KEY_HELD, JG_SCRIPT_KEY_LIMITS},
+                    .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_HELD_IN, JG_SCRIPT_ARG_OLDEST_HELD_IN,
+                             JG_SCRIPT_ARG_GRACE_MS, JG_SCRIPT_ARG_FRESH, JG_SCRIPT_ARG_ITEMS},
+                    .read = jg_reply_take},
+    [JG_OP_PLACE] = {.name = "place",
+                     .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_TKT},
+                     .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_ITEMS},
+                     .read = jg_reply_changed},
+    [JG_OP_DROP] = {.name = "drop",
+                    .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_TKT, JG_SCRIPT_KEY_HELD},
+                    .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_CHANNEL, JG_SCRIPT_ARG_ITEMS},
+                    .read = jg_reply_changed},
+    [JG_OP_BURY] = {.name = "bury",
+                    .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM, JG_SCRIPT_KEY_TKT,
+                             JG_SCRIPT_KEY_HELD},
+                    .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_JID, JG_SCRIPT_ARG_TTL_MS,
+                             JG_SCRIPT_ARG_PROVISIONAL_MS, JG_SCRIPT_ARG_CHANNEL},
+                    .read = jg_reply_changed},
+    [JG_OP_SYNC] = {.name = "sync",
+                    .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_LIMITS, JG_SCRIPT_KEY_INSTANCES},
+                    .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_MEMBER, JG_SCRIPT_ARG_LIMIT, JG_SCRIPT_ARG_RUN_TTL_MS,
+                             JG_SCRIPT_ARG_AHEAD, JG_SCRIPT_ARG_MAX_AGE_MS, JG_SCRIPT_ARG_OVERRIDE,
+                             JG_SCRIPT_ARG_OVERRIDE_AT_MS, JG_SCRIPT_ARG_OVERRIDE_NOW, JG_SCRIPT_ARG_CHANNEL},
+                    .read = jg_reply_sync},
+    [JG_OP_LEAD] = {.name = "lead",
+                    .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_LEAD, JG_SCRIPT_KEY_ANNOUNCED},
+                    .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_MEMBER, JG_SCRIPT_ARG_RUN_TTL_MS, JG_SCRIPT_ARG_LEAVE,
+                             JG_SCRIPT_ARG_CHANNEL},
+                    .read = jg_reply_lead},
+    [JG_OP_GROUP] = {.name = "group",
+                     .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_GROUP},
+                     .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_MEMBER, JG_SCRIPT_ARG_RUN_TTL_MS, JG_SCRIPT_ARG_LEAVE,
+                              JG_SCRIPT_ARG_FORCE},
+                     .read = jg_reply_group},
+    [JG_OP_ANNOUNCE] = {.name = "announce",
+                        .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_ANNOUNCED},
+                        .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_CHANNEL},
+                        .read = jg_reply_announce},
 };
 
 static const char *
@@ -98,13 +164,13 @@ jg_script_key_text(struct jg_buf *out, const char *prefix, const char *class_nam
 static void
 append_key(struct jg_buf *out, enum jg_script_key which, struct jg_buf *key, const struct jg_op *op)
 {
-    static const char *const whats[JG_SCRIPT_KEYS] = {
-        [JG_SCRIPT_KEY_EPOCH] = "epoch",       [JG_SCRIPT_KEY_STATS] = "stats", [JG_SCRIPT_KEY_CLAIM] = "claim:",
-        [JG_SCRIPT_KEY_DUPS] = "dups",         [JG_SCRIPT_KEY_RUN] = "run",     [JG_SCRIPT_KEY_WAS] = "was:",
+    static const char *const with_id[JG_SCRIPT_KEYS] = {
+        [JG_SCRIPT_KEY_CLAIM] = "claim:",
+        [JG_SCRIPT_KEY_WAS] = "was:",
         [JG_SCRIPT_KEY_WAS_ORIGINAL] = "was:",
     };
     size_t stem_bytes = key->size_bytes;
-    jg_buf_text(key, whats[which]);
+    jg_buf_text(key, with_id[which] ? with_id[which] : jg_script_key_names[which]);
     if (which == JG_SCRIPT_KEY_CLAIM)
         jg_buf_text(key, op->key);
     else if (which == JG_SCRIPT_KEY_WAS)
@@ -117,8 +183,9 @@ append_key(struct jg_buf *out, enum jg_script_key which, struct jg_buf *key, con
 }
 
 static void
-append_arg(struct jg_buf *out, enum jg_script_arg arg, const char *run_id, const struct jg_op *op)
+append_text(struct jg_buf *out, enum jg_script_arg arg, const char *prefix, const char *run_id, const struct jg_op *op)
 {
+    struct jg_buf channel = JG_BUF_INIT;
     switch (arg) {
     case JG_SCRIPT_ARG_RUN_ID:
         jg_resp_text(out, run_id);
@@ -130,7 +197,7 @@ append_arg(struct jg_buf *out, enum jg_script_arg arg, const char *run_id, const
         jg_resp_text(out, jg_dedup_name(op->dedup));
         return;
     case JG_SCRIPT_ARG_MEMBER:
-        jg_resp_text(out, op->member);
+        jg_resp_text(out, op->member ? op->member : "");
         return;
     case JG_SCRIPT_ARG_CANDIDATE_OF:
         jg_resp_text(out, op->candidate_of ? op->candidate_of : "");
@@ -138,21 +205,66 @@ append_arg(struct jg_buf *out, enum jg_script_arg arg, const char *run_id, const
     case JG_SCRIPT_ARG_ACTION:
         jg_resp_text(out, op->action == JG_DUP_REJECT ? "reject" : "mark");
         return;
-    case JG_SCRIPT_ARG_TTL_MS:
-        jg_resp_number(out, op->dedup_ttl_ms);
+    case JG_SCRIPT_ARG_CHANNEL:
+        jg_buf_text(&channel, prefix);
+        jg_buf_text(&channel, JG_SCRIPT_CHANNEL);
+        if (channel.failed)
+            out->failed = true;
+        else
+            jg_resp_bytes(out, channel.data, channel.size_bytes);
+        jg_buf_clear(&channel);
         return;
-    case JG_SCRIPT_ARG_PROVISIONAL_MS:
-        jg_resp_number(out, op->dedup_provisional_ms);
-        return;
-    case JG_SCRIPT_ARG_RUN_TTL_MS:
-        jg_resp_number(out, op->run_ttl_ms);
-        return;
-    case JG_SCRIPT_ARG_EPOCH_IN:
-        jg_resp_number(out, op->epoch_in);
-        return;
-    case JG_SCRIPT_ARG_NONE:
-    case JG_SCRIPT_ARGS:
+    default:
         break;
+    }
+}
+
+static bool
+is_text(enum jg_script_arg arg)
+{
+    return arg == JG_SCRIPT_ARG_CHANNEL || (arg >= JG_SCRIPT_ARG_RUN_ID && arg <= JG_SCRIPT_ARG_ACTION);
+}
+
+/* What stands in an operation as a number or as a flag. */
+static int64_t
+number_of(enum jg_script_arg arg, const struct jg_op *op)
+{
+    const int64_t numbers[JG_SCRIPT_ARGS] = {
+        [JG_SCRIPT_ARG_TTL_MS] = op->dedup_ttl_ms,
+        [JG_SCRIPT_ARG_PROVISIONAL_MS] = op->dedup_provisional_ms,
+        [JG_SCRIPT_ARG_RUN_TTL_MS] = op->run_ttl_ms,
+        [JG_SCRIPT_ARG_EPOCH_IN] = op->epoch_in,
+        [JG_SCRIPT_ARG_LIMIT] = op->limit,
+        [JG_SCRIPT_ARG_RESUMED] = op->resumed,
+        [JG_SCRIPT_ARG_LAST_TRY] = op->last_try,
+        [JG_SCRIPT_ARG_FRESH] = op->fresh,
+        [JG_SCRIPT_ARG_GRACE_MS] = op->grace_ms,
+        [JG_SCRIPT_ARG_HOLD_MAX] = op->hold_max,
+        [JG_SCRIPT_ARG_HELD_IN] = op->held_in,
+        [JG_SCRIPT_ARG_OLDEST_HELD_IN] = op->oldest_held_in,
+        [JG_SCRIPT_ARG_AHEAD] = op->resume_ahead,
+        [JG_SCRIPT_ARG_MAX_AGE_MS] = op->hold_max_age_ms,
+        [JG_SCRIPT_ARG_OVERRIDE] = op->override_in.limit,
+        [JG_SCRIPT_ARG_OVERRIDE_AT_MS] = op->override_in.at_ms,
+        [JG_SCRIPT_ARG_OVERRIDE_NOW] = op->override_now,
+        [JG_SCRIPT_ARG_LEAVE] = op->leave,
+        [JG_SCRIPT_ARG_FORCE] = op->force,
+    };
+    return numbers[arg];
+}
+
+static void
+append_arg(struct jg_buf *out, enum jg_script_arg arg, const char *prefix, const char *run_id, const struct jg_op *op)
+{
+    if (arg == JG_SCRIPT_ARG_ITEMS) {
+        for (size_t i = 0; i < op->item_count; i++)
+            jg_resp_text(out, op->items[i]);
+    } else if (is_text(arg)) {
+        append_text(out, arg, prefix, run_id, op);
+    } else if (arg == JG_SCRIPT_ARG_OVERRIDE && !op->override_in.set) {
+        jg_resp_text(out, "default");
+    } else {
+        jg_resp_number(out, number_of(arg, op));
     }
 }
 
@@ -161,20 +273,23 @@ jg_script_call(struct jg_buf *out, const char *prefix, const char *sha, const ch
 {
     const struct jg_script *script = &jg_scripts[op->kind];
     struct jg_buf key = JG_BUF_INIT;
-    size_t keys = 0, args = 0;
+    size_t keys = 0, args = 0, count;
     while (keys < JG_SCRIPT_MAX_KEYS && script->keys[keys])
         keys++;
     while (args < JG_SCRIPT_MAX_ARGS && script->args[args])
         args++;
     jg_script_key_text(&key, prefix, op->class_name, "", "");
-    jg_resp_begin(out, 3 + keys + args);
+    count = 3 + keys + args;
+    if (args && script->args[args - 1] == JG_SCRIPT_ARG_ITEMS)
+        count += op->item_count - 1;
+    jg_resp_begin(out, count);
     jg_resp_text(out, "EVALSHA");
     jg_resp_text(out, sha);
     jg_resp_number(out, (int64_t)keys);
     for (size_t i = 0; i < keys; i++)
         append_key(out, script->keys[i], &key, op);
     for (size_t i = 0; i < args; i++)
-        append_arg(out, script->args[i], run_id, op);
+        append_arg(out, script->args[i], prefix, run_id, op);
     out->failed = out->failed || key.failed;
     jg_buf_clear(&key);
 }

@@ -10,8 +10,8 @@
 #include "connectors/store.h"
 
 #define JG_SCRIPT_SHA_CHARS 40
-#define JG_SCRIPT_MAX_KEYS 6
-#define JG_SCRIPT_MAX_ARGS 7
+#define JG_SCRIPT_MAX_KEYS 9
+#define JG_SCRIPT_MAX_ARGS 14
 
 enum jg_script_key {
     JG_SCRIPT_KEY_NONE,
@@ -22,6 +22,13 @@ enum jg_script_key {
     JG_SCRIPT_KEY_RUN,
     JG_SCRIPT_KEY_WAS,
     JG_SCRIPT_KEY_WAS_ORIGINAL,
+    JG_SCRIPT_KEY_TKT,
+    JG_SCRIPT_KEY_HELD,
+    JG_SCRIPT_KEY_LIMITS,
+    JG_SCRIPT_KEY_INSTANCES,
+    JG_SCRIPT_KEY_LEAD,
+    JG_SCRIPT_KEY_ANNOUNCED,
+    JG_SCRIPT_KEY_GROUP,
     JG_SCRIPT_KEYS
 };
 
@@ -37,6 +44,23 @@ enum jg_script_arg {
     JG_SCRIPT_ARG_PROVISIONAL_MS,
     JG_SCRIPT_ARG_RUN_TTL_MS,
     JG_SCRIPT_ARG_EPOCH_IN,
+    JG_SCRIPT_ARG_LIMIT,
+    JG_SCRIPT_ARG_RESUMED,
+    JG_SCRIPT_ARG_LAST_TRY,
+    JG_SCRIPT_ARG_FRESH,
+    JG_SCRIPT_ARG_GRACE_MS,
+    JG_SCRIPT_ARG_HOLD_MAX,
+    JG_SCRIPT_ARG_HELD_IN,
+    JG_SCRIPT_ARG_OLDEST_HELD_IN,
+    JG_SCRIPT_ARG_AHEAD,
+    JG_SCRIPT_ARG_MAX_AGE_MS,
+    JG_SCRIPT_ARG_OVERRIDE,
+    JG_SCRIPT_ARG_OVERRIDE_AT_MS,
+    JG_SCRIPT_ARG_OVERRIDE_NOW,
+    JG_SCRIPT_ARG_LEAVE,
+    JG_SCRIPT_ARG_FORCE,
+    JG_SCRIPT_ARG_CHANNEL,
+    JG_SCRIPT_ARG_ITEMS, /* the last: as many as the operation has */
     JG_SCRIPT_ARGS
 };
 
@@ -54,6 +78,9 @@ extern const char *const jg_script_arg_names[JG_SCRIPT_ARGS];
 
 /* Append the whole source: the prelude, then the script. */
 void jg_script_source(enum jg_op_kind kind, struct jg_buf *out);
+
+/* What is published on `<prefix><JG_SCRIPT_CHANNEL>` wakes watches. */
+#define JG_SCRIPT_CHANNEL "wake"
 
 /* Append the EVALSHA of `op`. `prefix` is `jg1:<namespace>:`. */
 void jg_script_call(struct jg_buf *out, const char *prefix, const char *sha, const char *run_id,

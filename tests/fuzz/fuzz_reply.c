@@ -35,9 +35,17 @@ read_as_script(enum jg_op_kind kind, const redisReply *reply)
         demand(op.claimed == JG_ORIGINAL || jg_jid_valid(op.original, strlen(op.original)));
     }
     if (kind == JG_OP_ADMIT) {
-        demand(op.verdict == JG_RUN || (op.verdict == JG_SKIP && jg_jid_valid(op.original, strlen(op.original))));
+        demand(op.verdict <= JG_LATER && op.reason <= JG_REASON_FULL);
+        demand(op.verdict != JG_SKIP || jg_jid_valid(op.original, strlen(op.original)));
+        demand((op.verdict == JG_HOLD || op.verdict == JG_LATER) == (op.reason != JG_REASON_NONE));
         demand(op.epoch > 0);
     }
+    if (kind == JG_OP_TAKE)
+        demand(op.granted >= 0 && op.granted <= JG_OP_MAX_ITEMS && op.running >= 0 && op.tickets >= 0);
+    if (kind == JG_OP_LEAD || kind == JG_OP_GROUP)
+        demand(memchr(op.other, 0, sizeof op.other));
+    if (kind == JG_OP_SYNC)
+        demand(op.override.at_ms >= 0 && (op.override.set || op.override.limit == 0));
 }
 
 static void

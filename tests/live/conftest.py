@@ -2,12 +2,21 @@
 """A governed topic, the servers around it, and the applications that a test runs on it."""
 
 import itertools
+import re
+import subprocess
 import uuid
+from collections import Counter
+from pathlib import Path
 
 import pytest
+from confluent_kafka import Consumer as RawConsumer
+from confluent_kafka import KafkaException, TopicPartition
 
-from support.app import App, Consumer, Producer, committed, produce_job, raw_consume
-from support.processes import wait_until
+from support.app import PATIENCE_S, App, Consumer, Producer, committed, produce_job, raw_consume, raw_produce_many
+from support.crew import Crew, Recorder
+from support.jobs import timed_job
+from support.kafka import QUIET
+from support.processes import ServerProcess, drop_directory, new_directory, wait_until
 
 FAILED = pytest.StashKey()
 
@@ -59,6 +68,75 @@ def make_app(program, request):
         raise errors[0]
 
 
+def in_names(cls):
+    """A class as it stands in names of topics and keys."""
+    return "".join(char if re.fullmatch("[A-Za-z0-9_]", char) else "".join(f"-{byte:02x}" for byte in char.encode())
+                   for char in cls)
+
+
+class HoldingTopics:
+    """How many jobs are held, as any tool sees it: what lies behind the offsets of group `<group>.jobgate`."""
+
+    def __init__(self, kafka, group):
+        self._consumer = RawConsumer({"bootstrap.servers": kafka.bootstrap, "group.id": f"{group}.jobgate",
+                                      "enable.auto.commit": False, **QUIET})
+
+    def count(self, topic):
+        partitions = self._consumer.list_topics(topic, timeout=PATIENCE_S).topics[topic].partitions
+        committed_at = self._consumer.committed([TopicPartition(topic, number) for number in partitions],
+                                                timeout=PATIENCE_S)
+        total = 0
+        for at in committed_at:
+            low, high = wait_until(lambda at=at: self._marks(at), PATIENCE_S, f"the ends of {at}")
+            total += high - max(low, at.offset)
+        return total
+
+    def _marks(self, at):
+        """None: the topic is so new that not every broker leads what it is to lead, or one restarts."""
+        try:
+            return self._consumer.get_watermark_offsets(at, timeout=PATIENCE_S)
+        except KafkaException:
+            return None
+
+    def close(self):
+        self._consumer.close()
+
+
+class ResumerProcess:
+    """`jobgate resume`, as a person starts it."""
+
+    def __init__(self, command):
+        self.directory = new_directory("resumer")
+        self._command = command
+        self._process = None
+
+    def start(self):
+        self._process = ServerProcess(self._command, self.directory)
+        return self
+
+    @property
+    def log(self):
+        return (self.directory / "server.log").read_text(errors="replace")
+
+    def running(self):
+        return self._process.running()
+
+    def send(self, signal_number):
+        self._process.send(signal_number)
+
+    def kill(self):
+        """SIGKILL."""
+        self._process.kill()
+
+    def stop(self):
+        self._process.stop()
+
+    def close(self):
+        if self._process:
+            self._process.kill()
+        drop_directory(self.directory)
+
+
 class Site:
     """A new governed topic. Settings are client properties; short names of settings get their `jobgate.` here.
 
@@ -77,6 +155,7 @@ class Site:
         }
         self._make_app = make_app
         self._names = itertools.count(1)
+        self._holding = None
 
     def properties(self, role, settings):
         """In the order that every client sets them: the plugin first."""
@@ -118,7 +197,92 @@ class Site:
     def committed(self, partition=0):
         return committed(self.kafka, self.group, self.topic, partition)
 
+    # --- the `jobgate` command ---
+
+    def jobgate_words(self, settings=None):
+        """What tells the command of this site: the store, the topics, the policies."""
+        merged = {**self.settings, **(settings or {})}
+        return [word for name, value in merged.items() if name.startswith("jobgate.") and value is not None
+                for word in ("-X", f"{name}={value}")]
+
+    def jobgate(self, *words, succeeds=True, settings=None):
+        """Run `jobgate WORD ...` on this site; returns the CompletedProcess."""
+        command = [str(Path(self.plugin).parent / "jobgate"), *map(str, words), *self.jobgate_words(settings)]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert not succeeds or result.returncode == 0, f"{words}: {result.returncode}\n{result.stdout}{result.stderr}"
+        return result
+
+    def resumer_command(self, settings=None, group=None):
+        return [Path(self.plugin).parent / "jobgate", "resume", "--group", group or self.group,
+                "--bootstrap-servers", self.settings["bootstrap.servers"], *self.jobgate_words(settings)]
+
+    # --- what is held ---
+
+    def held_topic(self, cls="Mail", topic=None):
+        return f"{topic or self.topic}.held.{in_names(cls)}"
+
+    @property
+    def dead_topic(self):
+        return f"{self.topic}.dead"
+
+    def exists(self, topic):
+        return topic in self.kafka.admin().list_topics(timeout=PATIENCE_S).topics
+
+    def read(self, topic):
+        """All records of a topic; none when there is no such topic."""
+        return raw_consume(self.kafka, topic) if self.exists(topic) else []
+
+    def held(self, cls="Mail"):
+        """The number of held jobs, by the holding topic and its group's offsets."""
+        if not self.exists(self.held_topic(cls)):
+            return 0
+        self._holding = self._holding or HoldingTopics(self.kafka, self.group)
+        return self._holding.count(self.held_topic(cls))
+
+    def await_held(self, count, cls="Mail", timeout_s=PATIENCE_S):
+        wait_until(lambda: self.held(cls) == count, timeout_s, f"{count} jobs of {cls} are held", interval_s=0.1)
+
+    def await_workers(self, recorder, count):
+        """Until each of so many workers has partitions, and the group is at rest: each runs a job without a limit."""
+        seen = set()
+
+        def all_serve():
+            raw_produce_many(self.kafka, self.topic, [timed_job("Hello", 0) for _ in range(2 * count)])
+            seen.update(run.pid for run in recorder.runs("Hello"))
+            return len(seen) >= count
+
+        wait_until(all_serve, 2 * PATIENCE_S, f"all {count} workers serve", interval_s=0.5)
+
+    def close(self):
+        if self._holding:
+            self._holding.close()
+
     # --- the store, as it is ---
+
+    def key(self, what, cls="Mail"):
+        name_space = self.settings.get("jobgate.namespace", "default")
+        return f"jg1:{name_space}:{{{in_names(cls)}}}:{what}"
+
+    def running(self, cls="Mail"):
+        """How many slots are taken, by members that have not expired."""
+        client = self.redis.client()
+        seconds, micros = client.time()
+        return client.zcount(self.key("run", cls), f"({seconds * 1000 + micros // 1000}", "+inf")
+
+    def await_running(self, count, cls="Mail", timeout_s=PATIENCE_S):
+        wait_until(lambda: self.running(cls) == count, timeout_s, f"{count} of {cls} run")
+
+    def tickets(self, cls="Mail"):
+        return self.redis.client().hlen(self.key("tkt", cls))
+
+    def stats(self, cls="Mail"):
+        """The class's counters, which the scripts keep: claimed, duplicates, held, resumed, admitted ..."""
+        found = self.redis.client().hgetall(self.key("stats", cls))
+        return Counter({name: int(value) for name, value in found.items()})
+
+    def script_calls(self):
+        """EVALSHA calls since the server's statistics began, those of every instance's background too."""
+        return self.redis.client().info("commandstats").get("cmdstat_evalsha", {"calls": 0})["calls"]
 
     def claims(self):
         """All claims, as the store's hashes."""
@@ -149,22 +313,80 @@ class Site:
         return report
 
 
-@pytest.fixture
-def make_site(request, make_app, make_topic, plugin_path):
-    """make_site({"jobgate.default.dedup": "none"}, redis=own_redis, partitions=2)"""
+def _topic(request, kafka, partitions, config, name):
+    """-> (cluster, topic): on a cluster of the test's own, or on the one for all."""
+    if kafka:
+        return kafka, kafka.create_topic(f"{name}-{uuid.uuid4().hex[:12]}", partitions, config)
+    make_topic = request.getfixturevalue("make_topic")
+    return request.getfixturevalue("kafka"), make_topic(partitions, config, name)
+
+
+def _sites(request, plugin, make_app):
+    """Yields a function that makes sites; closes them."""
+    sites = []
 
     def make(settings=None, redis=None, kafka=None, partitions=1, topic_config=None, name="jobs"):
         if not redis:
             redis = request.getfixturevalue("redis")
             redis.flush()
-        if kafka:
-            topic = kafka.create_topic(f"{name}-{uuid.uuid4().hex[:12]}", partitions, topic_config)
-        else:
-            kafka = request.getfixturevalue("kafka")
-            topic = make_topic(partitions, topic_config, name)
-        return Site(make_app, kafka, redis, plugin_path, topic, settings or {})
+        kafka, topic = _topic(request, kafka, partitions, topic_config, name)
+        sites.append(Site(make_app, kafka, redis, plugin, topic, settings or {}))
+        return sites[-1]
 
-    return make
+    yield make
+    for site in sites:
+        site.close()
+
+
+@pytest.fixture
+def make_site(request, make_app, plugin_path):
+    """make_site({"jobgate.default.dedup": "none"}, redis=own_redis, partitions=2)"""
+    yield from _sites(request, plugin_path, make_app)
+
+
+@pytest.fixture
+def make_crew_site(request, plugin_path):
+    """As make_site, for a crew instead of applications: what is large, and runs in the release build only."""
+    yield from _sites(request, plugin_path, None)
+
+
+@pytest.fixture
+def recorder():
+    with Recorder() as recorder:
+        yield recorder
+
+
+@pytest.fixture
+def make_crew(request, build_dir, recorder):
+    """make_crew(site, 16, {"jobgate.class.Mail.limit": 10}): workers of the site's group, ended with the test."""
+    crews = []
+
+    def make(site, workers, settings=None, settle=None):
+        program = build_dir / "tests" / "worker"
+        crews.append(Crew(program, recorder, site.topic, site.properties("consumer", settings), settle))
+        return crews[-1].start(workers)
+
+    yield make
+    for crew in crews:
+        if request.node.stash.get(FAILED, False):
+            print(crew.logs())
+        crew.close()
+
+
+@pytest.fixture
+def make_resumer(request):
+    """make_resumer(site): `jobgate resume` for the site's group, ended with the test."""
+    resumers = []
+
+    def make(site, settings=None, **options):
+        resumers.append(ResumerProcess(site.resumer_command(settings, **options)))
+        return resumers[-1].start()
+
+    yield make
+    for resumer in resumers:
+        if request.node.stash.get(FAILED, False):
+            print(f"--- jobgate resume\n{resumer.log[-4000:]}")
+        resumer.close()
 
 
 @pytest.fixture

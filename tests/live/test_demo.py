@@ -13,8 +13,8 @@ import pytest
 
 from support.processes import wait_until
 
-ROW = re.compile(r" *(?P<time>\d+\.\d{3})  (?P<who>[a-z]+) +(?P<what>\S.*?)(?:  .*)?$")
-HEADER = re.compile(r" {19}(?P<name>jobgate-[a-z-]+) +(?P<value>\S+)$")
+ROW = re.compile(r" *(?P<time>\d+\.\d{3})  (?P<who>[a-z]+(?: 2)?) +(?P<what>\S.*?)(?:  .*)?$")
+HEADER = re.compile(r" {21}(?P<name>jobgate-[a-z-]+) +(?P<value>\S+)$")
 
 # What must be told, in this order; more may stand between.
 STORY = [
@@ -45,6 +45,18 @@ STORY = [
     ("consumer", "K starts"),
     ("producer", "M claims its key"),
     ("consumer", "M starts"),
+    ("producer", "N claims its key"),
+    ("consumer 2", "N starts"),
+    ("producer", "O claims its key"),
+    ("consumer", "O is held"),
+    ("producer", "produce P: IndexWorker [2]"),
+    ("producer", "P is dropped as a duplicate of O"),
+    ("consumer", "P is skipped"),
+    ("consumer 2", "N ends"),
+    ("consumer", "O starts"),
+    ("producer", "Q claims its key"),
+    ("consumer", "O ends"),
+    ("consumer 2", "Q starts"),
 ]
 
 
@@ -61,16 +73,17 @@ def assert_told(result):
     times = [row[0] for row in rows(result.stdout)]
     assert times == sorted(times)
     assert "All as promised" in result.stdout
-    assert result.stdout.count("\n  shown  ") == 4
+    assert result.stdout.count("\n  shown  ") == 5
     assert "not shown" not in result.stdout
     assert "\033" not in result.stdout
 
 
 def headers(text):
-    """Those of A and of B."""
+    """Those of A, of B, and what O got by being held and resumed."""
     found = [match.groups() for match in map(HEADER.match, text.splitlines()) if match]
-    second = max(i for i, (name, _) in enumerate(found) if name == "jobgate-v")
-    return dict(found[:second]), dict(found[second:])
+    names = [name for name, _ in found]
+    second, held = names.index("jobgate-v", 1), names.index("jobgate-held-since")
+    return dict(found[:second]), dict(found[second:held]), dict(found[held:])
 
 
 @pytest.fixture
@@ -83,10 +96,11 @@ def test_the_demo_shows_in_under_a_minute_and_without_a_server_what_it_promises(
     result = cli("demo", timeout_s=60 * slow)
     assert time.monotonic() - began < 60 * slow
     assert_told(result)
-    original, duplicate = headers(result.stdout)
+    original, duplicate, resumed = headers(result.stdout)
     assert duplicate["jobgate-duplicate-of"] == original["jobgate-jid"]
     assert duplicate["jobgate-key"] == original["jobgate-key"]
     assert "jobgate-duplicate-of" not in original
+    assert (resumed["jobgate-held-reason"], resumed["jobgate-resumed"]) == ("limit", "1")
 
 
 def test_the_demo_shows_the_same_on_a_real_kafka_and_redis(cli, real, slow):
@@ -95,11 +109,13 @@ def test_the_demo_shows_the_same_on_a_real_kafka_and_redis(cli, real, slow):
     store = [what for _, who, what in rows(result.stdout) if who == "store"]
     assert store == ["claim of A: queued, 2 duplicates", "no claim of EmailWorker [42]",
                      "claim of E: running, 0 duplicates", "no claim of ReportWorker [7]",
-                     "claim of K: queued, 1 duplicate"]
+                     "claim of K: queued, 1 duplicate",
+                     "claim of O: held, 1 duplicate", "no claim of IndexWorker [2]"]
     assert re.search(r"EmailWorker +0 claims, claimed 5, duplicates 2,", result.stdout)
+    assert re.search(r"IndexWorker +0 claims, claimed 3, .*completed 3, held 1, resumed 1$", result.stdout, re.MULTILINE)
 
 
-def test_the_demo_deletes_its_topic_and_can_be_shown_again(cli, real, kafka, slow):
+def test_the_demo_deletes_its_topics_and_can_be_shown_again(cli, real, kafka, slow):
     for _ in range(2):
         assert_told(cli("demo", *real, timeout_s=60 * slow))
     wait_until(lambda: not [name for name in kafka.admin().list_topics(timeout=10).topics if "demo" in name], 20,

@@ -31,26 +31,22 @@ copy_class(const struct jg_memory_class *from, struct jg_memory_class *to)
     struct jg_map_entry entry = to->entry;
     *to = *from;
     to->entry = entry;
-    to->claims = to->run = to->was = (struct jg_map){.room = 0};
+    to->claims = to->run = to->was = to->tickets = to->instances = (struct jg_map){.room = 0};
     copy_map(&from->claims, &to->claims, sizeof(struct jg_memory_claim));
     copy_map(&from->run, &to->run, sizeof(struct jg_map_entry));
     copy_map(&from->was, &to->was, sizeof(struct jg_memory_was));
+    copy_map(&from->tickets, &to->tickets, sizeof(struct jg_memory_ticket));
+    copy_map(&from->instances, &to->instances, sizeof(struct jg_memory_instance));
+    for (struct jg_map_entry *at = NULL; (at = jg_map_next(&to->tickets, at));) {
+        struct jg_memory_ticket *ticket = (struct jg_memory_ticket *)at;
+        ticket->position = ticket->position ? copy_of(ticket->position, strlen(ticket->position) + 1) : NULL;
+    }
     for (struct jg_map_entry *at = NULL; (at = jg_map_next(&to->claims, at));) {
         struct jg_memory_claim *claim = (struct jg_memory_claim *)at;
         claim->member = claim->member ? copy_of(claim->member, strlen(claim->member) + 1) : NULL;
     }
     if (from->duplicates)
         to->duplicates = copy_of(from->duplicates, JG_DUPLICATES_KEPT * sizeof(*from->duplicates));
-}
-
-static void
-clear_class(struct jg_memory_class *class)
-{
-    jg_map_clear(&class->claims);
-    jg_map_clear(&class->run);
-    jg_map_clear(&class->was);
-    free(class->duplicates);
-    class->duplicates = NULL;
 }
 
 struct jg_memory_class *
@@ -66,22 +62,22 @@ void
 memory_snapshot_destroy(struct jg_memory_class *snapshot)
 {
     if (snapshot)
-        clear_class(snapshot);
+        jg_memory_class_clear(snapshot);
     free(snapshot);
 }
 
 void
 memory_rewind(struct jg_memory_class *class, const struct jg_memory_class *snapshot)
 {
-    clear_class(class);
+    jg_memory_class_clear(class);
     copy_class(snapshot, class);
 }
 
 void
 memory_flush(struct jg_memory_class *class)
 {
-    clear_class(class);
-    class->epoch = 0;
-    class->duplicate_count = 0;
-    memset(class->tallies, 0, sizeof class->tallies);
+    struct jg_map_entry entry = class->entry;
+    jg_memory_class_clear(class);
+    *class = (struct jg_memory_class){.entry = entry, .listed = class->listed};
+    jg_memory_class_init(class);
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connectors/redis/script.h"
 #include "store_support.h"
 
 #define KEYS 2
@@ -22,13 +23,35 @@
 #define UNIT_MS 1000000
 #define SLACK_MS 300000
 
+/* What has to come up in a long run, else it compares nothing. */
+enum sight {
+    SAW_LIMIT,
+    SAW_BEHIND,
+    SAW_PAUSED,
+    SAW_LATER_LIMIT,
+    SAW_GRACE,
+    SAW_FULL,
+    SAW_TICKETED_RUN,
+    SAW_GRANT,
+    SAW_TAKE_GRACE,
+    SAW_PLACED,
+    SAW_DROPPED,
+    SAW_BURIED,
+    SAW_OVERRIDE,
+    SIGHTS
+};
+#define LONG_RUN 3000
+
 struct comparison {
+    unsigned sights[SIGHTS];
     struct subject sides[2]; /* by subject_kind */
     int64_t epochs[2][EPOCHS];
     unsigned epoch_count;
+    unsigned asked_key, asked_job; /* for a ticket, last */
+    int64_t override_at_ms[2];     /* as last seen */
     uint64_t random;
     uint64_t seed;
-    char history[HISTORY][256];
+    char history[HISTORY][400];
     unsigned steps;
 };
 
@@ -154,6 +177,54 @@ compare_duplicates(struct comparison *cmp)
     }
 }
 
+struct tickets {
+    size_t count;
+    struct jg_ticket_report entries[KEYS * JOBS];
+};
+
+static void
+collect_ticket(void *opaque, const struct jg_ticket_report *ticket)
+{
+    struct tickets *all = opaque;
+    if (all->count < sizeof all->entries / sizeof all->entries[0])
+        all->entries[all->count] = *ticket;
+    all->count++;
+}
+
+static void
+compare_tickets(struct comparison *cmp)
+{
+    static struct tickets all[2];
+    for (int side = 0; side < 2; side++) {
+        all[side].count = 0;
+        check(cmp, !jg_store_tickets(cmp->sides[side].store, cmp->sides[side].class_name, collect_ticket, &all[side]),
+              "a report that failed");
+    }
+    check(cmp, all[0].count == all[1].count && all[0].count <= KEYS * JOBS, "number of listed tickets");
+    for (size_t i = 0; i < all[SUBJECT_MEMORY].count; i++) {
+        const struct jg_ticket_report *memory = &all[SUBJECT_MEMORY].entries[i], *redis = NULL;
+        for (size_t j = 0; j < all[SUBJECT_REDIS].count; j++)
+            if (strcmp(all[SUBJECT_REDIS].entries[j].jid, memory->jid) == 0)
+                redis = &all[SUBJECT_REDIS].entries[j];
+        check(cmp, redis && strcmp(memory->position, redis->position) == 0, "a ticket");
+        check(cmp, near(memory->taken_ms - cmp->sides[SUBJECT_MEMORY].shift_ms, redis->taken_ms), "age of a ticket");
+    }
+}
+
+static void
+compare_limits(struct comparison *cmp, const struct jg_class_report *memory, const struct jg_class_report *redis)
+{
+    check(cmp, memory->told == redis->told && memory->limit == redis->limit, "limit as told");
+    check(cmp,
+          memory->override.set == redis->override.set && memory->override.limit == redis->override.limit &&
+              !memory->override.at_ms == !redis->override.at_ms,
+          "override");
+    check(cmp, memory->tickets == redis->tickets, "number of tickets");
+    check(cmp, memory->held == redis->held, "number of held");
+    check(cmp, memory->oldest_held_ms == redis->oldest_held_ms, "oldest held");
+    check(cmp, memory->instance_count == redis->instance_count && memory->disagree == redis->disagree, "instances");
+}
+
 static void
 compare_class(struct comparison *cmp)
 {
@@ -178,6 +249,8 @@ compare_class(struct comparison *cmp)
         }
     }
     compare_duplicates(cmp);
+    compare_limits(cmp, &report[SUBJECT_MEMORY], &report[SUBJECT_REDIS]);
+    compare_tickets(cmp);
 }
 
 static void
@@ -192,22 +265,87 @@ compare_answers(struct comparison *cmp, const struct jg_op *memory, const struct
     if (memory->kind == JG_OP_CLAIM && memory->claimed != JG_ORIGINAL)
         check(cmp, near(memory->original_since_ms - cmp->sides[SUBJECT_MEMORY].shift_ms, redis->original_since_ms),
               "since of the original");
+    check(cmp, memory->reason == redis->reason, "reason");
+    check(cmp, memory->granted == redis->granted, "granted");
+    check(cmp,
+          memory->limit_now == redis->limit_now && memory->ahead_now == redis->ahead_now &&
+              memory->max_age_now_ms == redis->max_age_now_ms,
+          "what counts");
+    check(cmp, memory->running == redis->running && memory->tickets == redis->tickets, "running or tickets");
+    check(cmp, memory->override.set == redis->override.set && memory->override.limit == redis->override.limit,
+          "override");
+    check(cmp, strcmp(memory->other, redis->other) == 0, "other");
+    check(cmp, near(memory->left_ms, redis->left_ms), "what is left");
+    check(cmp, memory->generation == redis->generation, "generation");
     if (memory->kind == JG_OP_ADMIT || memory->kind == JG_OP_RENEW)
         compare_epochs(cmp, memory->epoch, redis->epoch);
+}
+
+/* What limits add to an operation. */
+static void
+add_limits(struct comparison *cmp, struct jg_op *op)
+{
+    static const int64_t limits[] = {0, 0, 1, 1, 1, 1, 2, -1};
+    static const char *items[8];
+    op->limit = limits[pick(cmp, sizeof limits / sizeof limits[0])];
+    op->resumed = pick(cmp, 2);
+    op->last_try = pick(cmp, 2);
+    op->fresh = !pick(cmp, 8);
+    op->grace_ms = UNIT_MS + UNIT_MS / 2;
+    op->hold_max = pick(cmp, 3) ? 0 : 2;
+    op->resume_ahead = pick(cmp, 2);
+    op->hold_max_age_ms = pick(cmp, 3);
+    op->held_in = (int64_t)pick(cmp, 6) - 1;
+    op->oldest_held_in = pick(cmp, 3);
+    op->items = items;
+    op->item_count = pick(cmp, 4);
+    if (op->kind == JG_OP_PLACE)
+        op->item_count = 2 * pick(cmp, 3);
+    for (size_t i = 0; i < op->item_count; i++) {
+        unsigned key = pick(cmp, KEYS), job = pick(cmp, JOBS);
+        items[i] = jid_of(key, job);
+        if (op->kind == JG_OP_PLACE && i % 2)
+            items[i] = pick(cmp, 2) ? "jobs/0/17" : "jobs/1/4";
+        if (op->kind == JG_OP_TAKE && i == 0) {
+            cmp->asked_key = key;
+            cmp->asked_job = job;
+        }
+    }
+    op->override_in.set = !pick(cmp, 4);
+    op->override_in.limit = limits[pick(cmp, sizeof limits / sizeof limits[0])];
+    op->override_now = op->kind == JG_OP_SYNC && !pick(cmp, 4);
+}
+
+static void
+add_names(struct comparison *cmp, struct jg_op *op)
+{
+    static const char *const names[] = {"one", "other", ""};
+    bool empty = op->kind == JG_OP_GROUP;
+    if (op->kind != JG_OP_SYNC && op->kind != JG_OP_LEAD && op->kind != JG_OP_GROUP)
+        return;
+    op->member = names[pick(cmp, empty ? 3 : 2)];
+    op->leave = !pick(cmp, 3);
+    op->force = !pick(cmp, 3);
 }
 
 /* What both sides are asked; `epoch` is the index of the one that the caller remembers. */
 static struct jg_op
 random_op(struct comparison *cmp, unsigned *key, unsigned *epoch)
 {
-    static const enum jg_op_kind kinds[] = {JG_OP_CLAIM,   JG_OP_CLAIM, JG_OP_CLAIM,   JG_OP_CONFIRM,
-                                            JG_OP_CONFIRM, JG_OP_KEEP,  JG_OP_RELEASE, JG_OP_ADMIT,
-                                            JG_OP_ADMIT,   JG_OP_RENEW, JG_OP_COMPLETE};
+    static const enum jg_op_kind kinds[] = {
+        JG_OP_CLAIM,   JG_OP_CLAIM, JG_OP_CLAIM, JG_OP_CLAIM, JG_OP_CONFIRM, JG_OP_CONFIRM,  JG_OP_CONFIRM,
+        JG_OP_KEEP,    JG_OP_ADMIT, JG_OP_ADMIT, JG_OP_ADMIT, JG_OP_ADMIT,   JG_OP_ADMIT,    JG_OP_RENEW,
+        JG_OP_RENEW,   JG_OP_TAKE,  JG_OP_TAKE,  JG_OP_PLACE, JG_OP_DROP,    JG_OP_COMPLETE, JG_OP_COMPLETE,
+        JG_OP_RELEASE, JG_OP_BURY,  JG_OP_SYNC,  JG_OP_LEAD,  JG_OP_GROUP,   JG_OP_ANNOUNCE, JG_OP_TAKE,
+        JG_OP_TAKE,    JG_OP_PLACE, JG_OP_PLACE, JG_OP_DROP,  JG_OP_SYNC};
     *key = pick(cmp, KEYS);
     *epoch = cmp->epoch_count ? cmp->epoch_count - 1 - pick(cmp, cmp->epoch_count < 2 ? 1 : 2) : 0;
     struct jg_op op = {.kind = kinds[pick(cmp, sizeof kinds / sizeof kinds[0])]};
+    bool comes_again = op.kind == JG_OP_ADMIT && pick(cmp, 2);
+    if (comes_again)
+        *key = cmp->asked_key;
     op.key = key_of(*key);
-    op.jid = jid_of(*key, pick(cmp, JOBS));
+    op.jid = jid_of(*key, comes_again ? cmp->asked_job : pick(cmp, JOBS));
     op.member = member_of(op.jid, pick(cmp, INSTANCES));
     op.dedup = pick(cmp, 2) ? JG_DEDUP_UNTIL_EXECUTING : JG_DEDUP_UNTIL_EXECUTED;
     op.action = pick(cmp, 2) ? JG_DUP_MARK : JG_DUP_REJECT;
@@ -215,25 +353,70 @@ random_op(struct comparison *cmp, unsigned *key, unsigned *epoch)
     op.dedup_ttl_ms = 3 * UNIT_MS + UNIT_MS / 2;
     op.dedup_provisional_ms = 1 * UNIT_MS + UNIT_MS / 2;
     op.run_ttl_ms = 2 * UNIT_MS + UNIT_MS / 2;
+    add_limits(cmp, &op);
+    op.resumed = op.resumed || comes_again;
+    add_names(cmp, &op);
     return op;
+}
+
+static void
+note_op(struct comparison *cmp, const struct jg_op *op, unsigned key, unsigned epoch)
+{
+    char items[32] = "";
+    for (size_t i = 0; i < op->item_count && i < 8; i++)
+        snprintf(items + 3 * i, sizeof items - 3 * i, " %.2s", op->items[i] + strlen(op->items[i]) - 2);
+    note(cmp,
+         "%-8s %s of key %u, %s, candidate_of=%s, on %.9s, epoch %u, limit %d%s%s%s hold_max %d held_in %d override "
+         "%d:%d%s%s%s items%s",
+         jg_scripts[op->kind].name, op->jid + JG_JID_CHARS - 1, key, jg_dedup_name(op->dedup),
+         op->candidate_of ? op->candidate_of + JG_JID_CHARS - 1 : "-",
+         strlen(op->member) > JG_JID_CHARS ? op->member + JG_JID_CHARS + 1 : op->member, epoch, (int)op->limit,
+         op->resumed ? " resumed" : "", op->last_try ? " last_try" : "", op->fresh ? " fresh" : "", (int)op->hold_max,
+         (int)op->held_in, op->override_in.set, (int)op->override_in.limit, op->override_now ? " now" : "",
+         op->leave ? " leave" : "", op->force ? " force" : "", items);
+}
+
+static void
+note_sights(struct comparison *cmp, const struct jg_op *op)
+{
+    bool admit = op->kind == JG_OP_ADMIT, take = op->kind == JG_OP_TAKE;
+    const bool seen[SIGHTS] = {
+        [SAW_LIMIT] = admit && op->verdict == JG_HOLD && op->reason == JG_REASON_LIMIT,
+        [SAW_BEHIND] = admit && op->reason == JG_REASON_BEHIND,
+        [SAW_PAUSED] = admit && op->reason == JG_REASON_PAUSED,
+        [SAW_LATER_LIMIT] = admit && op->verdict == JG_LATER && op->reason == JG_REASON_LIMIT,
+        [SAW_GRACE] = admit && op->reason == JG_REASON_GRACE,
+        [SAW_FULL] = admit && op->reason == JG_REASON_FULL,
+        [SAW_TICKETED_RUN] = admit && op->verdict == JG_RUN && op->limit > 0 && op->resumed,
+        [SAW_GRANT] = take && op->granted > 0 && op->limit_now > 0,
+        [SAW_TAKE_GRACE] = take && op->reason == JG_REASON_GRACE,
+        [SAW_PLACED] = op->kind == JG_OP_PLACE && op->changed,
+        [SAW_DROPPED] = op->kind == JG_OP_DROP && op->changed,
+        [SAW_BURIED] = op->kind == JG_OP_BURY && op->changed,
+        [SAW_OVERRIDE] = op->kind == JG_OP_SYNC && op->override.set,
+    };
+    for (int i = 0; i < SIGHTS; i++)
+        cmp->sights[i] += seen[i];
 }
 
 static void
 step_operation(struct comparison *cmp)
 {
-    static const char *const names[JG_OP_KINDS] = {"claim", "confirm", "keep", "release", "admit", "renew", "complete"};
     unsigned key, epoch;
     struct jg_op op = random_op(cmp, &key, &epoch), answers[2];
-    note(cmp, "%-8s %s of key %u, %s, candidate_of=%s, on %.9s, epoch %u", names[op.kind], op.jid + JG_JID_CHARS - 1,
-         key, jg_dedup_name(op.dedup), op.candidate_of ? op.candidate_of + JG_JID_CHARS - 1 : "-",
-         op.member + JG_JID_CHARS + 1, epoch);
+    bool seen = pick(cmp, 2);
+    note_op(cmp, &op, key, epoch);
     for (int side = 0; side < 2; side++) {
         answers[side] = op;
         answers[side].class_name = cmp->sides[side].class_name;
         answers[side].epoch_in = cmp->epochs[side][epoch];
+        answers[side].override_in.at_ms = seen ? cmp->override_at_ms[side] : 0;
         check(cmp, !jg_store_exec(cmp->sides[side].store, &answers[side], 1), "an operation that failed");
+        if (op.kind == JG_OP_SYNC && answers[side].override.at_ms)
+            cmp->override_at_ms[side] = answers[side].override.at_ms;
     }
     compare_answers(cmp, &answers[SUBJECT_MEMORY], &answers[SUBJECT_REDIS]);
+    note_sights(cmp, &answers[SUBJECT_MEMORY]);
     compare_claim(cmp, key);
 }
 
@@ -248,7 +431,7 @@ step_fate(struct comparison *cmp)
                  {"snapshot", subject_snapshot},
                  {"rewind", subject_rewind},
                  {"flush", subject_flush}};
-    unsigned fate = pick(cmp, 16);
+    unsigned fate = pick(cmp, 40);
     int64_t ms = (int64_t)(1 + pick(cmp, 2)) * UNIT_MS;
     if (fate < sizeof fates / sizeof fates[0])
         note(cmp, "%s", fates[fate].name);
@@ -280,6 +463,11 @@ main(int argc, char **argv)
     }
     cmp.steps--;
     compare_class(&cmp);
+    for (int i = 0; i < SIGHTS; i++) {
+        printf("%u ", cmp.sights[i]);
+        check(&cmp, cmp.sights[i] || steps < LONG_RUN, "nothing: something never came up");
+    }
+    printf("\n");
     for (int side = 0; side < 2; side++)
         subject_close(&cmp.sides[side]);
     printf("%u steps, seed %" PRIu64 ": no difference\n", steps, cmp.seed);

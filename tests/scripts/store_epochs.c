@@ -160,7 +160,7 @@ an_empty_store_knows_nothing(void **state)
     assert_int_equal(jg_store_class_report(subject.store, subject.class_name, &found), JG_OK);
     assert_int_equal(found.claims, 0);
     assert_int_equal(found.running, 0);
-    assert_int_equal(found.counter_count, 9);
+    assert_int_equal(found.counter_count, JG_TALLIES);
     for (size_t i = 0; i < found.counter_count; i++)
         assert_int_equal(found.counters[i].value, 0);
     expect_no_claim();

@@ -7,6 +7,14 @@
  * admit KEY JOB            -> run | skip | estore, likewise; executed KEY JOB: the same, until_executed
  * confirm, keep, release, renew, complete KEY JOB
  *                          -> changed | unchanged | estore, likewise
+ * limited KEY JOB          -> admit with a limit of 1: run | hold | later | skip
+ * graced KEY JOB           -> the same, with a grace of 500 ms
+ * sync, override KEY JOB   -> told, likewise: a limit of 1 in the settings; an override of 1
+ * take KEY JOB [COUNT]     -> how many tickets; for COUNT jobs of the keys KEY, KEY+1 ...
+ * place, drop, bury, lead, leave, group, announce KEY JOB
+ *                          -> changed | unchanged | estore, likewise
+ * watch                    -> ok | estore; woken -> yes | no: within a second; unwatch -> ok
+ * tickets, check           -> ok | estore, likewise; what check finds goes to standard error
  * wait MS                  -> yes | no, likewise
  * up                       -> yes | no
  * tend                     -> ok, likewise
@@ -17,6 +25,7 @@
  * scripts                  -> the loader's table, one line a script
  * Logs go to standard error, as in a host that sets no log callback. */
 #include <inttypes.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,22 +67,53 @@ word_of(const struct jg_op *op)
 {
     static const char *const claimed[] = {
         [JG_ORIGINAL] = "original", [JG_DUPLICATE] = "duplicate", [JG_CANDIDATE] = "candidate"};
+    static const char *const verdicts[] = {
+        [JG_RUN] = "run", [JG_HOLD] = "hold", [JG_SKIP] = "skip", [JG_LATER] = "later"};
+    static char granted[24];
     if (op->err)
         return op->err == JG_ESTORE ? "estore" : "einval";
     if (op->kind == JG_OP_ADMIT)
-        return op->verdict == JG_RUN ? "run" : "skip";
+        return verdicts[op->verdict];
+    if (op->kind == JG_OP_SYNC)
+        return "told";
+    if (op->kind == JG_OP_TAKE) {
+        snprintf(granted, sizeof granted, "%" PRId64, op->granted);
+        return granted;
+    }
     if (op->kind != JG_OP_CLAIM)
         return op->changed ? "changed" : "unchanged";
     return claimed[op->claimed];
 }
 
+/* What is asked by that word. */
+struct word {
+    const char *word;
+    enum jg_op_kind kind;
+    enum jg_dedup mode;
+    int64_t limit;
+    bool leave, override;
+    int64_t grace_ms;
+};
+
 static const char *
-carry_out(enum jg_op_kind kind, enum jg_dedup mode, unsigned key, unsigned number, size_t count)
+carry_out(const struct word *word, unsigned key, unsigned number, size_t count)
 {
+    enum jg_op_kind kind = word->kind;
     static struct jg_op ops[MOST_OPS];
     static char keys[MOST_OPS][JG_KEY_CHARS + 1], jids[MOST_OPS][JG_JID_CHARS + 1];
+    static const char *items[MOST_OPS];
     static int64_t epoch; /* of the last admission */
     must(count > 0 && count <= MOST_OPS);
+    size_t item_count = 0;
+    if (kind == JG_OP_TAKE) {
+        for (; item_count < count; item_count++)
+            items[item_count] = strcpy(jids[item_count], jid_of(key + (unsigned)item_count, number));
+        count = 1;
+    } else if (kind == JG_OP_PLACE || kind == JG_OP_DROP) {
+        items[item_count++] = jids[0];
+        items[item_count] = "jobs/0/17";
+        item_count += kind == JG_OP_PLACE;
+    }
     for (size_t i = 0; i < count; i++) {
         strcpy(keys[i], key_of(key + (unsigned)i));
         strcpy(jids[i], jid_of(key + (unsigned)i, number));
@@ -81,8 +121,15 @@ carry_out(enum jg_op_kind kind, enum jg_dedup mode, unsigned key, unsigned numbe
                                 .class_name = "Class",
                                 .key = keys[i],
                                 .jid = jids[i],
-                                .member = "member",
-                                .dedup = mode,
+                                .member = jids[i],
+                                .dedup = word->mode,
+                                .limit = word->limit,
+                                .grace_ms = word->grace_ms,
+                                .leave = word->leave,
+                                .override_in = {.set = word->override, .limit = word->limit},
+                                .override_now = word->override,
+                                .items = items,
+                                .item_count = item_count,
                                 .dedup_ttl_ms = 60000,
                                 .dedup_provisional_ms = 60000,
                                 .run_ttl_ms = 60000,
@@ -101,11 +148,12 @@ carry_out(enum jg_op_kind kind, enum jg_dedup mode, unsigned key, unsigned numbe
 static void
 do_fork(unsigned key, unsigned number)
 {
+    static const struct word claim = {"claim", JG_OP_CLAIM, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0};
     int64_t began_ms = jg_clock_ms();
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
-        answer(carry_out(JG_OP_CLAIM, JG_DEDUP_UNTIL_EXECUTING, key, number, 1), began_ms);
+        answer(carry_out(&claim, key, number, 1), began_ms);
         jg_store_close(store);
         _exit(0);
     }
@@ -186,15 +234,27 @@ print_scripts(void)
 static bool
 do_operation(const char *line)
 {
-    static const struct {
-        const char *word;
-        enum jg_op_kind kind;
-        enum jg_dedup mode;
-    } words[] = {
-        {"claim", JG_OP_CLAIM, JG_DEDUP_UNTIL_EXECUTING}, {"confirm", JG_OP_CONFIRM, JG_DEDUP_UNTIL_EXECUTING},
-        {"keep", JG_OP_KEEP, JG_DEDUP_UNTIL_EXECUTING},   {"release", JG_OP_RELEASE, JG_DEDUP_UNTIL_EXECUTING},
-        {"admit", JG_OP_ADMIT, JG_DEDUP_UNTIL_EXECUTING}, {"executed", JG_OP_ADMIT, JG_DEDUP_UNTIL_EXECUTED},
-        {"renew", JG_OP_RENEW, JG_DEDUP_UNTIL_EXECUTED},  {"complete", JG_OP_COMPLETE, JG_DEDUP_UNTIL_EXECUTED},
+    static const struct word words[] = {
+        {"claim", JG_OP_CLAIM, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0},
+        {"confirm", JG_OP_CONFIRM, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0},
+        {"keep", JG_OP_KEEP, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0},
+        {"release", JG_OP_RELEASE, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0},
+        {"admit", JG_OP_ADMIT, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0},
+        {"executed", JG_OP_ADMIT, JG_DEDUP_UNTIL_EXECUTED, 0, false, false, 0},
+        {"renew", JG_OP_RENEW, JG_DEDUP_UNTIL_EXECUTED, 0, false, false, 0},
+        {"complete", JG_OP_COMPLETE, JG_DEDUP_UNTIL_EXECUTED, 0, false, false, 0},
+        {"limited", JG_OP_ADMIT, JG_DEDUP_UNTIL_EXECUTING, 1, false, false, 0},
+        {"graced", JG_OP_ADMIT, JG_DEDUP_UNTIL_EXECUTING, 1, false, false, 500},
+        {"sync", JG_OP_SYNC, JG_DEDUP_UNTIL_EXECUTING, 1, false, false, 0},
+        {"override", JG_OP_SYNC, JG_DEDUP_UNTIL_EXECUTING, 1, false, true, 0},
+        {"take", JG_OP_TAKE, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0},
+        {"place", JG_OP_PLACE, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0},
+        {"drop", JG_OP_DROP, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0},
+        {"bury", JG_OP_BURY, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0},
+        {"lead", JG_OP_LEAD, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0},
+        {"leave", JG_OP_LEAD, JG_DEDUP_UNTIL_EXECUTING, 0, true, false, 0},
+        {"group", JG_OP_GROUP, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0},
+        {"announce", JG_OP_ANNOUNCE, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0},
     };
     char word[32];
     unsigned key = 0, number = 0, count = 1;
@@ -203,11 +263,48 @@ do_operation(const char *line)
         return false;
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (strcmp(word, words[i].word) == 0) {
-            answer(carry_out(words[i].kind, words[i].mode, key, number, count), began_ms);
+            answer(carry_out(&words[i], key, number, count), began_ms);
             return true;
         }
     }
     return false;
+}
+
+static void
+ignore_ticket(void *opaque, const struct jg_ticket_report *ticket)
+{
+    (void)opaque;
+    (void)ticket;
+}
+
+static void
+print_finding(void *opaque, enum jg_log_level level, const char *text)
+{
+    (void)opaque;
+    fprintf(stderr, "check: %d %s\n", (int)level, text);
+}
+
+/* True: the line was about watches. */
+static bool
+do_watch(const char *line)
+{
+    static struct jg_watch *watch;
+    int64_t began_ms = jg_clock_ms();
+    if (strcmp(line, "watch\n") == 0) {
+        answer(jg_store_watch(store, &watch) ? "estore" : "ok", began_ms);
+    } else if (strcmp(line, "woken\n") == 0) {
+        struct pollfd waits = {.fd = jg_watch_fd(watch), .events = POLLIN};
+        bool woken = false;
+        enum jg_err err = poll(&waits, 1, 1000) > 0 ? jg_watch_read(watch, &woken) : JG_OK;
+        answer(err ? "estore" : woken ? "yes" : "no", began_ms);
+    } else if (strcmp(line, "unwatch\n") == 0) {
+        jg_watch_close(watch);
+        watch = NULL;
+        answer("ok", began_ms);
+    } else {
+        return false;
+    }
+    return true;
 }
 
 static void
@@ -232,13 +329,17 @@ do_line(const char *line)
         answer(jg_store_class_report(store, "Class", &report) ? "estore" : "ok", began_ms);
     } else if (strcmp(line, "duplicates\n") == 0) {
         answer(jg_store_duplicates(store, "Class", count_one, &count) ? "estore" : "ok", began_ms);
+    } else if (strcmp(line, "tickets\n") == 0) {
+        answer(jg_store_tickets(store, "Class", ignore_ticket, NULL) ? "estore" : "ok", began_ms);
+    } else if (strcmp(line, "check\n") == 0) {
+        answer(jg_store_check(store, print_finding, NULL) ? "estore" : "ok", began_ms);
     } else if (strcmp(line, "tend\n") == 0) {
         jg_store_tend(store);
         answer("ok", began_ms);
     } else if (strcmp(line, "scripts\n") == 0) {
         print_scripts();
     } else {
-        must(do_operation(line));
+        must(do_watch(line) || do_operation(line));
     }
 }
 

@@ -28,7 +28,9 @@ operation(enum jg_op_kind kind, char letter)
                           .dedup = JG_DEDUP_UNTIL_EXECUTING,
                           .dedup_ttl_ms = TTL_MS,
                           .dedup_provisional_ms = PROVISIONAL_MS,
-                          .run_ttl_ms = RUN_TTL_MS};
+                          .run_ttl_ms = RUN_TTL_MS,
+                          .grace_ms = GRACE_MS,
+                          .held_in = -1};
 }
 
 struct jg_op
@@ -92,6 +94,14 @@ admit_on(char letter, unsigned instance)
 }
 
 struct jg_op
+admit_paused(char letter)
+{
+    struct jg_op op = operation(JG_OP_ADMIT, letter);
+    op.limit = -1;
+    return done(op);
+}
+
+struct jg_op
 renew_on(char letter, unsigned instance, int64_t epoch_in)
 {
     struct jg_op op = operation(JG_OP_RENEW, letter);
@@ -106,6 +116,88 @@ complete_on(char letter, unsigned instance)
     struct jg_op op = operation(JG_OP_COMPLETE, letter);
     op.member = member_of(op.jid, instance);
     return done(op).changed;
+}
+
+struct jg_op
+limited(char letter, int64_t limit)
+{
+    struct jg_op op = operation(JG_OP_ADMIT, letter);
+    op.limit = limit;
+    return op;
+}
+
+struct jg_op
+resumed(char letter, int64_t limit)
+{
+    struct jg_op op = limited(letter, limit);
+    op.resumed = true;
+    return op;
+}
+
+struct jg_op
+admit_limited(char letter, int64_t limit)
+{
+    return done(limited(letter, limit));
+}
+
+struct jg_op
+admit_resumed(char letter, int64_t limit)
+{
+    return done(resumed(letter, limit));
+}
+
+struct jg_op
+take(const char *letters, int held)
+{
+    struct jg_op op = operation(JG_OP_TAKE, 'a');
+    const char *items[16];
+    for (; letters[op.item_count]; op.item_count++)
+        items[op.item_count] = job(letters[op.item_count]);
+    op.items = items;
+    op.held_in = held;
+    op.oldest_held_in = 17;
+    op = done(op);
+    op.items = NULL;
+    return op;
+}
+
+bool
+drop(char letter)
+{
+    const char *const items[] = {job(letter)};
+    struct jg_op op = operation(JG_OP_DROP, letter);
+    op.items = items;
+    op.item_count = 1;
+    return done(op).changed;
+}
+
+void
+tell(int64_t limit, int64_t ahead)
+{
+    struct jg_op op = operation(JG_OP_SYNC, 'a');
+    op.member = "instance1";
+    op.limit = limit;
+    op.resume_ahead = ahead;
+    op.hold_max_age_ms = 60000;
+    (void)done(op);
+}
+
+struct jg_override
+set_override(bool set, int64_t limit)
+{
+    struct jg_op op = operation(JG_OP_SYNC, 'a');
+    op.member = NULL;
+    op.override_in = (struct jg_override){.set = set, .limit = limit};
+    op.override_now = true;
+    return done(op).override;
+}
+
+struct jg_class_report
+class_report(void)
+{
+    struct jg_class_report found;
+    assert_int_equal(jg_store_class_report(subject.store, subject.class_name, &found), JG_OK);
+    return found;
 }
 
 struct jg_claim_report
@@ -136,6 +228,25 @@ void
 expect_run(struct jg_op op)
 {
     assert_int_equal(op.verdict, JG_RUN);
+    assert_int_equal(op.reason, JG_REASON_NONE);
+    assert_string_equal(op.original, "");
+    assert_true(op.epoch > 0);
+}
+
+void
+expect_hold(struct jg_op op, enum jg_reason reason)
+{
+    assert_int_equal(op.verdict, JG_HOLD);
+    assert_string_equal(jg_reason_name(op.reason), jg_reason_name(reason));
+    assert_string_equal(op.original, "");
+    assert_true(op.epoch > 0);
+}
+
+void
+expect_later(struct jg_op op, enum jg_reason reason)
+{
+    assert_int_equal(op.verdict, JG_LATER);
+    assert_string_equal(jg_reason_name(op.reason), jg_reason_name(reason));
     assert_string_equal(op.original, "");
     assert_true(op.epoch > 0);
 }
@@ -171,6 +282,8 @@ arrange(enum jg_claim_state state, int mode)
     expect_claimed(claim('a', mode), JG_ORIGINAL, 0, JG_CLAIM_NONE);
     if (state >= JG_CLAIM_QUEUED)
         assert_true(confirm('a'));
+    if (state == JG_CLAIM_HELD)
+        expect_hold(admit_paused('a'), JG_REASON_PAUSED);
     if (state == JG_CLAIM_RUNNING)
         expect_run(admit_on('a', 1));
     expect_claim(state, 'a');

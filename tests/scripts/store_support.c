@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "connectors/redis/conn.h"
 #include "connectors/redis/url.h"
 #include "memory_rewind.h"
 
@@ -76,6 +77,59 @@ connect_raw(struct subject *subject, const char *text)
     jg_redis_url_clear(&url);
 }
 
+redisReply *
+subject_command(struct subject *subject, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    redisReply *reply = redisvCommand(subject->raw, format, args);
+    va_end(args);
+    must(reply && reply->type != REDIS_REPLY_ERROR);
+    return reply;
+}
+
+static long long
+integer_of(redisReply *reply)
+{
+    long long value = reply->type == REDIS_REPLY_INTEGER ? reply->integer : 0;
+    freeReplyObject(reply);
+    return value;
+}
+
+static void
+ignore(redisReply *reply)
+{
+    freeReplyObject(reply);
+}
+
+#define EVER 1
+
+/* Since when the server has had our data (see redis/since.c); EVER: longer than any grace. */
+static void
+set_since(struct subject *subject, int64_t ms)
+{
+    char value[128];
+    snprintf(value, sizeof value, "%s %" PRId64, subject->run_id, ms);
+    ignore(subject_command(subject, "SET jg1:" NAME_SPACE ":since %b", value, strlen(value)));
+}
+
+static int64_t
+get_since(struct subject *subject)
+{
+    redisReply *reply = subject_command(subject, "GET jg1:" NAME_SPACE ":since");
+    int64_t ms = reply->type == REDIS_REPLY_STRING ? strtoll(strchr(reply->str, ' '), NULL, 10) : EVER;
+    freeReplyObject(reply);
+    return ms;
+}
+
+static void
+read_run_id(struct subject *subject)
+{
+    redisReply *info = subject_command(subject, "INFO server");
+    must(jg_conn_parse_run_id(info->str, (size_t)info->len, subject->run_id));
+    freeReplyObject(info);
+}
+
 void
 subject_open(struct subject *subject, enum subject_kind kind)
 {
@@ -93,6 +147,8 @@ subject_open(struct subject *subject, enum subject_kind kind)
     must(!err);
     if (kind == SUBJECT_REDIS) {
         connect_raw(subject, address);
+        read_run_id(subject);
+        set_since(subject, EVER);
     } else {
         struct jg_memory *memory = ((struct jg_memory_store *)subject->store)->memory;
         memory->now_ms = shifted_now_ms;
@@ -145,31 +201,6 @@ subject_close(struct subject *subject)
     jg_store_close(subject->store);
 }
 
-redisReply *
-subject_command(struct subject *subject, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    redisReply *reply = redisvCommand(subject->raw, format, args);
-    va_end(args);
-    must(reply && reply->type != REDIS_REPLY_ERROR);
-    return reply;
-}
-
-static long long
-integer_of(redisReply *reply)
-{
-    long long value = reply->type == REDIS_REPLY_INTEGER ? reply->integer : 0;
-    freeReplyObject(reply);
-    return value;
-}
-
-static void
-ignore(redisReply *reply)
-{
-    freeReplyObject(reply);
-}
-
 /* The class's part of a key: dots and dashes are escaped. */
 static redisReply *
 keys_of(struct subject *subject)
@@ -188,6 +219,25 @@ ends_with(const redisReply *key, const char *end)
     return (size_t)key->len >= size && memcmp(key->str + key->len - size, end, size) == 0;
 }
 
+/* In the values of a hash: `<ms> <position>`, or `<limit> <ms>`. */
+static void
+advance_times(struct subject *subject, const redisReply *key, int64_t ms)
+{
+    redisReply *all = subject_command(subject, "HGETALL %s", key->str);
+    for (size_t i = 0; i + 1 < all->elements; i += 2) {
+        const char *value = all->element[i + 1]->str, *space = strchr(value, ' ');
+        char text[256];
+        must(space);
+        if (ends_with(key, "}:tkt"))
+            snprintf(text, sizeof text, "%lld%s", strtoll(value, NULL, 10) - (long long)ms, space);
+        else
+            snprintf(text, sizeof text, "%.*s %lld", (int)(space - value), value,
+                     strtoll(space, NULL, 10) - (long long)ms);
+        ignore(subject_command(subject, "HSET %s %s %b", key->str, all->element[i]->str, text, strlen(text)));
+    }
+    freeReplyObject(all);
+}
+
 static void
 advance_key(struct subject *subject, const redisReply *key, int64_t ms)
 {
@@ -198,6 +248,8 @@ advance_key(struct subject *subject, const redisReply *key, int64_t ms)
         ignore(subject_command(subject, "PEXPIRE %s %lld", key->str, ttl_ms - (long long)ms));
     if (strstr(key->str, "}:claim:") && ttl_ms > ms)
         ignore(subject_command(subject, "HINCRBY %s at %lld", key->str, -(long long)ms));
+    if (ends_with(key, "}:tkt") || ends_with(key, "}:instances"))
+        advance_times(subject, key, ms);
     if (!ends_with(key, "}:run"))
         return;
     redisReply *members = subject_command(subject, "ZRANGE %s 0 -1", key->str);
@@ -220,8 +272,11 @@ void
 subject_advance(struct subject *subject, int64_t ms)
 {
     subject->shift_ms += ms;
-    if (subject->kind == SUBJECT_REDIS)
-        advance_keys(subject, ms);
+    if (subject->kind != SUBJECT_REDIS)
+        return;
+    advance_keys(subject, ms);
+    if (get_since(subject) > EVER)
+        set_since(subject, get_since(subject) - ms);
 }
 
 /* An epoch's number is a time in milliseconds: two within one would be the same, which no restart is quick enough for.
@@ -245,6 +300,7 @@ subject_new_epoch(struct subject *subject)
         return;
     }
     redisReply *keys = keys_of(subject);
+    set_since(subject, jg_wall_ms());
     for (size_t i = 0; i < keys->elements; i++) {
         if (!ends_with(keys->element[i], "}:epoch"))
             continue;
@@ -268,10 +324,19 @@ void
 subject_flush(struct subject *subject)
 {
     await_next_ms();
-    if (subject->kind == SUBJECT_REDIS)
+    if (subject->kind == SUBJECT_REDIS) {
         delete_keys(subject);
-    else if (memory_class(subject))
+        set_since(subject, EVER);
+    } else if (memory_class(subject)) {
         memory_flush(memory_class(subject));
+    }
+}
+
+void
+subject_lose(struct subject *subject)
+{
+    subject_flush(subject);
+    subject_new_epoch(subject);
 }
 
 void

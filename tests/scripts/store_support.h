@@ -16,6 +16,7 @@ struct subject {
     char class_name[64];
     int64_t shift_ms;  /* by how much time was moved on */
     redisContext *raw; /* SUBJECT_REDIS: a plain connection */
+    char run_id[65];   /* SUBJECT_REDIS: the server's */
     void *snapshot;    /* of the class; NULL: none was taken */
     int64_t snapshot_shift_ms;
 };
@@ -29,6 +30,8 @@ void subject_advance(struct subject *subject, int64_t ms);
 
 /* The store restarts with all its data; with none; with that of the last subject_snapshot. */
 void subject_new_epoch(struct subject *subject);
+void subject_lose(struct subject *subject);
+/* The class is new, on a store that lost nothing. */
 void subject_flush(struct subject *subject);
 void subject_snapshot(struct subject *subject);
 void subject_rewind(struct subject *subject);

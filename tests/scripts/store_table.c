@@ -13,8 +13,9 @@
 #define NONE JG_CLAIM_NONE
 #define PROVISIONAL JG_CLAIM_PROVISIONAL
 #define QUEUED JG_CLAIM_QUEUED
+#define HELD JG_CLAIM_HELD
 #define RUNNING JG_CLAIM_RUNNING
-#define STATES 4
+#define STATES 5
 
 struct cell {
     enum jg_claim_state after;
@@ -33,16 +34,22 @@ struct row {
 static void
 claim_other(enum jg_claim_state before)
 {
-    static const enum jg_claimed expected[STATES] = {
-        [NONE] = JG_ORIGINAL, [PROVISIONAL] = JG_CANDIDATE, [QUEUED] = JG_DUPLICATE, [RUNNING] = JG_DUPLICATE};
+    static const enum jg_claimed expected[STATES] = {[NONE] = JG_ORIGINAL,
+                                                     [PROVISIONAL] = JG_CANDIDATE,
+                                                     [QUEUED] = JG_DUPLICATE,
+                                                     [HELD] = JG_DUPLICATE,
+                                                     [RUNNING] = JG_DUPLICATE};
     expect_claimed(claim('z', EXECUTED), expected[before], 'a', before);
 }
 
 static void
 claim_other_until_executing(enum jg_claim_state before)
 {
-    static const enum jg_claimed expected[STATES] = {
-        [NONE] = JG_ORIGINAL, [PROVISIONAL] = JG_CANDIDATE, [QUEUED] = JG_DUPLICATE, [RUNNING] = JG_ORIGINAL};
+    static const enum jg_claimed expected[STATES] = {[NONE] = JG_ORIGINAL,
+                                                     [PROVISIONAL] = JG_CANDIDATE,
+                                                     [QUEUED] = JG_DUPLICATE,
+                                                     [HELD] = JG_DUPLICATE,
+                                                     [RUNNING] = JG_ORIGINAL};
     expect_claimed(claim('z', EXECUTING), expected[before], 'a', before == RUNNING ? NONE : before);
 }
 
@@ -98,6 +105,20 @@ admit_owner_until_executed(enum jg_claim_state before)
 }
 
 static void
+hold_owner(enum jg_claim_state before)
+{
+    expect_hold(admit_paused('a'), JG_REASON_PAUSED);
+    if (before != NONE)
+        assert_in_range(report().ttl_ms, TTL_MS - 1000, TTL_MS);
+}
+
+static void
+bury_owner(enum jg_claim_state before)
+{
+    assert_int_equal(done(operation(JG_OP_BURY, 'a')).changed, before != NONE && before != RUNNING);
+}
+
+static void
 complete_owner(enum jg_claim_state before)
 {
     assert_int_equal(complete_on('a', 1), before != NONE);
@@ -116,6 +137,7 @@ static const struct row rows[] = {
      {[NONE] = {PROVISIONAL, 'z'},
       [PROVISIONAL] = {PROVISIONAL, 'a'},
       [QUEUED] = {QUEUED, 'a'},
+      [HELD] = {HELD, 'a'},
       [RUNNING] = {RUNNING, 'a'}},
      {0}},
     {"claim (other jid, until_executing)",
@@ -124,6 +146,7 @@ static const struct row rows[] = {
      {[NONE] = {PROVISIONAL, 'z'},
       [PROVISIONAL] = {PROVISIONAL, 'a'},
       [QUEUED] = {QUEUED, 'a'},
+      [HELD] = {HELD, 'a'},
       [RUNNING] = {PROVISIONAL, 'z'}},
      {0}},
     {"claim (same jid)",
@@ -132,34 +155,46 @@ static const struct row rows[] = {
      {[NONE] = {PROVISIONAL, 'a'},
       [PROVISIONAL] = {PROVISIONAL, 'a'},
       [QUEUED] = {QUEUED, 'a'},
+      [HELD] = {HELD, 'a'},
       [RUNNING] = {RUNNING, 'a'}},
      {0}},
     {"confirm (owner)",
      confirm_owner,
      false,
-     {[PROVISIONAL] = {QUEUED, 'a'}, [QUEUED] = {QUEUED, 'a'}, [RUNNING] = {RUNNING, 'a'}},
+     {[PROVISIONAL] = {QUEUED, 'a'}, [QUEUED] = {QUEUED, 'a'}, [HELD] = {HELD, 'a'}, [RUNNING] = {RUNNING, 'a'}},
      {0}},
     {"confirm (candidate)",
      confirm_candidate,
      true,
-     {[PROVISIONAL] = {PROVISIONAL, 'a'}, [QUEUED] = {QUEUED, 'a'}, [RUNNING] = {RUNNING, 'a'}},
+     {[PROVISIONAL] = {PROVISIONAL, 'a'}, [QUEUED] = {QUEUED, 'a'}, [HELD] = {HELD, 'a'}, [RUNNING] = {RUNNING, 'a'}},
      {0}},
     {"keep (owner)",
      keep_owner,
      false,
-     {[PROVISIONAL] = {PROVISIONAL, 'a'}, [QUEUED] = {QUEUED, 'a'}, [RUNNING] = {RUNNING, 'a'}},
+     {[PROVISIONAL] = {PROVISIONAL, 'a'}, [QUEUED] = {QUEUED, 'a'}, [HELD] = {HELD, 'a'}, [RUNNING] = {RUNNING, 'a'}},
      {0}},
-    {"release (owner), no candidates", release_owner, false, {[RUNNING] = {RUNNING, 'a'}}, {0}},
+    {"release (owner), no candidates", release_owner, false, {[HELD] = {HELD, 'a'}, [RUNNING] = {RUNNING, 'a'}}, {0}},
     {"release (owner), a candidate",
      release_owner,
      true,
-     {[PROVISIONAL] = {PROVISIONAL, 'z'}, [RUNNING] = {RUNNING, 'a'}},
+     {[PROVISIONAL] = {PROVISIONAL, 'z'}, [HELD] = {HELD, 'a'}, [RUNNING] = {RUNNING, 'a'}},
      {0}},
     {"admit (owner), until_executing", admit_owner_until_executing, false, {[NONE] = {NONE, 0}}, {RUNNING}},
     {"admit (owner), until_executed",
      admit_owner_until_executed,
      false,
-     {[PROVISIONAL] = {RUNNING, 'a'}, [QUEUED] = {RUNNING, 'a'}, [RUNNING] = {RUNNING, 'a'}},
+     {[PROVISIONAL] = {RUNNING, 'a'}, [QUEUED] = {RUNNING, 'a'}, [HELD] = {RUNNING, 'a'}, [RUNNING] = {RUNNING, 'a'}},
+     {0}},
+    {"admit (owner), held",
+     hold_owner,
+     false,
+     {[PROVISIONAL] = {HELD, 'a'}, [QUEUED] = {HELD, 'a'}, [HELD] = {HELD, 'a'}},
+     {RUNNING}},
+    {"bury (owner), no candidates", bury_owner, false, {[RUNNING] = {RUNNING, 'a'}}, {0}},
+    {"bury (owner), a candidate",
+     bury_owner,
+     true,
+     {[PROVISIONAL] = {PROVISIONAL, 'z'}, [RUNNING] = {RUNNING, 'a'}},
      {0}},
     {"complete (owner's latest run)", complete_owner, false, {[NONE] = {NONE, 0}}, {0}},
     {"TTL passes", let_ttl_pass, false, {[NONE] = {NONE, 0}}, {0}},

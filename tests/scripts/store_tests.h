@@ -66,7 +66,41 @@
     X(a_rewound_claim_of_a_job_that_ran_drops_nothing)                                                                 \
     X(a_candidate_of_a_rewound_claim_runs)                                                                             \
     X(an_until_executing_job_is_not_dropped_for_a_rewound_run)                                                         \
-    X(an_empty_store_knows_nothing)
+    X(an_empty_store_knows_nothing)                                                                                    \
+    /* store_limits.c: slots, tickets, what is held */                                                                 \
+    X(a_job_runs_while_there_is_a_slot_and_is_held_when_there_is_none)                                                 \
+    X(the_same_run_is_told_run_again)                                                                                  \
+    X(a_newcomer_goes_behind_what_is_held_or_on_its_way_back)                                                          \
+    X(a_job_that_says_it_was_resumed_and_has_no_ticket_is_a_newcomer)                                                  \
+    X(a_ticketed_job_goes_before_newcomers)                                                                            \
+    X(a_ticketed_job_without_a_slot_waits_and_is_then_held)                                                            \
+    X(a_paused_class_holds_everything)                                                                                 \
+    X(an_override_goes_over_the_settings_until_it_is_taken_back)                                                       \
+    X(of_two_overrides_the_later_one_counts)                                                                           \
+    X(an_override_outlives_the_stores_data)                                                                            \
+    X(a_full_holding_topic_pushes_newcomers_back)                                                                      \
+    X(a_held_claim_turns_duplicates_away_and_its_time_starts_again)                                                    \
+    X(a_candidate_that_is_held_stays_a_candidate)                                                                      \
+    X(a_take_grants_what_is_free_and_ahead_and_the_same_again)                                                         \
+    X(a_class_that_runs_more_than_its_limit_still_grants_ahead)                                                        \
+    X(without_a_limit_everything_is_granted_and_needs_no_ticket)                                                       \
+    X(of_a_class_that_nobody_told_anything_of_nothing_is_granted)                                                      \
+    X(a_run_that_is_not_renewed_frees_its_slot)                                                                        \
+    X(after_a_loss_nobody_gets_a_slot_until_the_grace_is_over)                                                         \
+    X(a_group_that_never_ran_anything_gets_slots_at_once)                                                              \
+    X(runs_that_are_put_back_after_a_loss_count)                                                                       \
+    X(a_ticket_has_its_position_until_it_is_dropped)                                                                   \
+    X(a_buried_job_leaves_its_claim_to_an_heir_or_ends_it)                                                             \
+    X(no_interleaving_exceeds_the_limit)                                                                               \
+    /* store_groups.c: who resumes, who is woken, who told what */                                                     \
+    X(one_instance_leads_until_it_leaves_or_is_late)                                                                   \
+    X(an_announcement_changes_what_the_leader_is_told)                                                                 \
+    X(one_group_has_a_topic_until_it_leaves_or_another_takes_it)                                                       \
+    X(groups_and_topics_are_no_classes)                                                                                \
+    X(a_watch_is_woken_by_a_free_slot_only_when_something_is_held)                                                     \
+    X(a_watch_is_woken_by_whatever_the_resumer_waits_for)                                                              \
+    X(instances_that_told_other_limits_disagree)                                                                       \
+    X(an_operation_on_limits_that_lacks_something_is_refused)
 
 #define STORE_TEST_DECLARE(name) void name(void **state);
 STORE_TESTS(STORE_TEST_DECLARE)

@@ -63,7 +63,25 @@ COSTS = [
     ("claim 5 1", 6),
     ("executed 5 1", 8),
     ("renew 5 1", 8),
-    ("complete 5 1", 7),
+    ("complete 5 1", 8),
+    ("limited 6 1", 12),  # not claimed, a slot is free; the class is settled
+    ("limited 6 1", 7),  # told again
+    ("limited 6 2", 11),  # held
+    ("claim 6 3", 6),
+    ("limited 6 3", 11),  # held, the claim's owner
+    ("sync 6 1", 6),
+    ("take 6 2", 8),  # no slot is free
+    ("complete 6 1", 7),  # nothing is held
+    ("take 6 2", 9),  # a ticket
+    ("take 6 2", 8),
+    ("place 6 2", 4),
+    ("override 6 1", 5),
+    ("drop 6 2", 3),
+    ("bury 6 3", 5),
+    ("lead 6 1", 4),
+    ("leave 6 1", 5),
+    ("group 6 1", 3),
+    ("announce 6 1", 3),
 ]
 
 
@@ -103,6 +121,7 @@ def test_the_loader_gives_each_script_what_its_header_lists(program, root):
         if path.stem == "prelude":
             continue
         text = path.read_text()
-        keys, arguments = (re.search(rf"^-- {field} +(.*)$", text, re.MULTILINE).group(1) for field in ("KEYS", "ARGV"))
+        keys, arguments = (re.search(rf"^-- {field} (.*(?:\n--  .*)*)", text, re.MULTILINE).group(1).replace("\n--", "").strip()
+                           for field in ("KEYS", "ARGV"))
         found.append(f"{path.stem}: {re.sub(' +', ' ', keys)} | {re.sub(' +', ' ', arguments)}")
     assert sorted(listed) == found

@@ -3,89 +3,19 @@
 
 import contextlib
 import os
+import pathlib
 import re
 import socket
-import subprocess
 import threading
 import time
 
 import pytest
 
-TIMEOUT_MS = 250
+from scripts.shell import TIMEOUT_MS
+
 # What the machine may add to a bound when it is busy with other tests.
 SLACK_MS = 400
 PASSWORD = "pa ss:w@rd/%"
-
-
-class Shell:
-    """tests/scripts/store_shell.c, driven line by line."""
-
-    def __init__(self, program):
-        self._process = subprocess.Popen([program("store_shell")], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                         stderr=subprocess.PIPE, text=True)
-        self._log = []
-        self._reader = threading.Thread(target=self._read_log, daemon=True)
-        self._reader.start()
-
-    def _read_log(self):
-        for line in self._process.stderr:
-            self._log.append(line)
-
-    def line(self, text):
-        self._process.stdin.write(text + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        assert answer, f"the program died: {self.close()}"
-        return answer.rstrip("\n")
-
-    def open(self, url, timeout_ms=TIMEOUT_MS):
-        answer = self.line(f"open {url} {timeout_ms}")
-        assert answer == "ok", answer
-        return self
-
-    def __call__(self, text):
-        """The answer, and the milliseconds that it took."""
-        word, took_ms = self.line(text).split()
-        return word, int(took_ms)
-
-    def word(self, text):
-        return self(text)[0]
-
-    def until(self, text, wanted, within_s=10):
-        deadline = time.monotonic() + within_s
-        while (word := self.word(text)) != wanted:
-            assert time.monotonic() < deadline, f"{text}: {word}, not {wanted}; log: {self.log()}"
-            time.sleep(0.01)
-
-    def log(self):
-        return "".join(self._log)
-
-    def await_log(self, pattern, within_s=5):
-        deadline = time.monotonic() + within_s
-        while not re.search(pattern, self.log()):
-            assert time.monotonic() < deadline, f"no {pattern!r} in the log: {self.log()}"
-            time.sleep(0.01)
-
-    def close(self):
-        """All of its log, once it has ended well."""
-        self._process.stdin.close()
-        code = self._process.wait(20)
-        self._reader.join(20)
-        assert code == 0, f"exit code {code}: {self.log()}"
-        return self.log()
-
-
-@pytest.fixture
-def shell(program):
-    shells = []
-
-    def make():
-        shells.append(Shell(program))
-        return shells[-1]
-
-    yield make
-    for one in shells:
-        one.close()
 
 
 @pytest.fixture
@@ -178,16 +108,22 @@ def test_a_user_without_rights_is_told_which_setting_to_look_at(shell, make_redi
 
 
 def test_the_smallest_acl_is_enough(shell, make_redis):
-    rules = ("~jg1:shell:* +auth +select +info +script|load +evalsha +time +get +set +del +hget +hset +hmget +hdel "
-             "+hincrby +pexpire +lpush +ltrim +zadd +zrem +zscore +zremrangebyscore +sadd "
-             "+smembers +scan +zcount +pttl +exists +lrange")
+    rules = ("~jg1:shell:* &jg1:shell:* +auth +select +info +script|load +evalsha +publish +subscribe +time +get +set +del "
+             "+exists +incr +pexpire +pttl +hget +hset +hmget +hdel +hexists +hlen +hgetall +hincrby +lpush +ltrim +lrange "
+             "+zadd +zrem +zscore +zcard +zcount +zremrangebyscore +sadd +smembers +scan")
     server = make_redis(users={"jobs": f"on >hush {rules}"})
     one = shell().open(server.url(user="jobs", password="hush", database=1))
     for line, wanted in [("claim 1 1", "original"), ("claim 1 2", "candidate"), ("confirm 1 1", "changed"),
                          ("claim 1 3", "duplicate"), ("admit 1 1", "run"), ("claim 2 1", "original"),
                          ("keep 2 1", "changed"), ("release 2 1", "changed"), ("claim 3 1", "original"),
                          ("claim 3 2", "candidate"), ("release 3 1", "changed"), ("executed 3 2", "run"),
-                         ("renew 3 2", "changed"), ("complete 3 2", "changed"), ("report", "ok"), ("duplicates", "ok")]:
+                         ("renew 3 2", "changed"), ("complete 3 2", "changed"), ("report", "ok"), ("duplicates", "ok"),
+                         ("sync 4 1", "told"), ("limited 4 1", "run"), ("limited 4 2", "hold"), ("watch", "ok"),
+                         ("complete 4 1", "changed"), ("woken", "yes"), ("woken", "no"), ("take 4 2", "1"),
+                         ("place 4 2", "changed"), ("tickets", "ok"), ("limited 4 3", "hold"), ("drop 4 2", "changed"),
+                         ("woken", "yes"), ("limited 4 4", "hold"), ("bury 4 4", "unchanged"), ("override 4 1", "told"),
+                         ("woken", "yes"), ("lead 4 1", "changed"), ("leave 4 1", "unchanged"), ("woken", "yes"),
+                         ("group 4 1", "changed"), ("announce 4 1", "changed"), ("woken", "yes"), ("check", "ok")]:
         assert one.word(line) == wanted, (line, one.log())
 
 
@@ -512,6 +448,11 @@ ANSWERS = {
 }
 
 
+# TIME, and since when it has our data.
+SINCE = b"*2\r\n$10\r\n1700000000\r\n$1\r\n0\r\n" + b"$42\r\n" + b"0" * 40 + b" 1\r\n"
+SCRIPTS = len(list((pathlib.Path(__file__).parents[2] / "connectors/redis/scripts").glob("*.lua"))) - 1
+
+
 def pretend(answer):
     """A server that greets as a Redis does, and then answers each call with that."""
 
@@ -521,12 +462,15 @@ def pretend(answer):
         while text := connection.recv(1 << 20):
             rest += text
             if not greeted:
-                if rest.count(b"$6\r\nSCRIPT\r\n") < 7 or not rest.endswith(b"\r\n"):
+                if rest.count(b"$6\r\nSCRIPT\r\n") < SCRIPTS or not rest.endswith(b"\r\n"):
                     continue
                 info = b"# Server\r\nrun_id:" + b"0" * 40 + b"\r\n"
-                connection.sendall(b"$%d\r\n%s\r\n" % (len(info), info) + (b"$40\r\n" + b"a" * 40 + b"\r\n") * 7)
+                connection.sendall(b"$%d\r\n%s\r\n" % (len(info), info) + (b"$40\r\n" + b"a" * 40 + b"\r\n") * SCRIPTS)
                 greeted, rest = True, b""
                 continue
+            if b"since" in rest and rest.endswith(b"\r\n"):
+                connection.sendall(SINCE)
+                rest = b""
             if b"EVALSHA" in rest and rest.endswith(b"\r\n"):
                 connection.sendall(b":1\r\n" * rest.count(b"$4\r\nSADD\r\n") + answer * rest.count(b"$7\r\nEVALSHA\r\n"))
                 rest = b""

@@ -449,6 +449,21 @@ def raw_produce(kafka, topic, value, headers=None, key=None, partition=0):
     return offset
 
 
+def raw_produce_many(kafka, topic, jobs, partitions=None):
+    """Produce timed jobs (support.jobs) as a program without jobgate does, spread evenly over the partitions."""
+    failed = []
+    producer = RawProducer({"bootstrap.servers": kafka.bootstrap, "acks": "all", "enable.idempotence": True, "linger.ms": 5,
+                            "queue.buffering.max.messages": 1000000, **QUIET})
+    partitions = partitions or len(producer.list_topics(topic, timeout=PATIENCE_S).topics[topic].partitions)
+    for number, job in enumerate(jobs):
+        producer.produce(topic, job.payload, partition=number % partitions,
+                         on_delivery=lambda error, _: error and failed.append(error))
+        if number % 1000 == 0:
+            producer.poll(0)
+    assert producer.flush(2 * PATIENCE_S) == 0, "not all were delivered"
+    assert not failed, failed[:3]
+
+
 def raw_consume(kafka, topic, isolation="read_committed"):
     """All messages of a topic as they are in the log, by partition and offset."""
     consumer = RawConsumer({"bootstrap.servers": kafka.bootstrap, "group.id": uuid.uuid4().hex,

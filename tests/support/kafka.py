@@ -13,6 +13,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from support import certificates
 from support.processes import ServerError, ServerProcess, drop_directory, free_ports, new_directory
 
 JARS = Path(os.environ.get("JGTEST_KAFKA", Path(__file__).parents[2] / "build" / "kafka")) / "lib"
@@ -25,11 +26,40 @@ QUIET = {"log_level": 0}
 LOGGING = ["-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS"]
 
 
+# What a cluster's second listener asks of clients; each broker's first one is always plain.
+SASL_USER, SASL_PASSWORD = "jobs", "correct-horse-battery"
+SECURITIES = {
+    "sasl_ssl": {
+        "protocol": "SASL_SSL",
+        "broker": {
+            "sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.secure.plain.sasl.jaas.config":
+                "org.apache.kafka.common.security.plain.PlainLoginModule required "
+                f'user_{SASL_USER}="{SASL_PASSWORD}";',
+        },
+        "client": {"security.protocol": "SASL_SSL", "sasl.mechanism": "PLAIN", "sasl.username": SASL_USER,
+                   "sasl.password": SASL_PASSWORD},
+    },
+    # Takes tokens that nobody signed.
+    "oauthbearer": {
+        "protocol": "SASL_PLAINTEXT",
+        "broker": {
+            "sasl.enabled.mechanisms": "OAUTHBEARER",
+            "listener.name.secure.oauthbearer.sasl.jaas.config":
+                "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required "
+                'unsecuredLoginStringClaim_sub="broker";',
+        },
+        "client": {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "OAUTHBEARER"},
+    },
+}
+
+
 class _Node:
-    def __init__(self, number, broker_port, controller_port, directory):
+    def __init__(self, number, broker_port, controller_port, secure_port, directory):
         self.number = number
         self.broker_port = broker_port
         self.controller_port = controller_port
+        self.secure_port = secure_port
         self.directory = directory
         self.directory_id = _kafka_uuid()
         self.process = None
@@ -54,10 +84,12 @@ def _kafka_uuid():
 class KafkaCluster:
     """Brokers are numbered from 1. Use as a context manager, or call start() and close().
 
-    `settings` override the brokers' properties below; a value of None leaves one out.
+    `settings` override the brokers' properties below; a value of None leaves one out. `security`, of SECURITIES, adds
+    a listener; `client_properties` are what a client needs for it.
     """
 
-    def __init__(self, nodes=1, settings=None):
+    def __init__(self, nodes=1, settings=None, security=None):
+        self.security = security
         self.settings = dict(settings or {})
         self.directory = None
         self.nodes = []
@@ -75,6 +107,18 @@ class KafkaCluster:
         """`bootstrap.servers` of all brokers, also of those that are down."""
         return ",".join(node.address for node in self.nodes)
 
+    @property
+    def client_properties(self):
+        if not self.security:
+            return {"bootstrap.servers": self.bootstrap}
+        servers = ",".join(f"127.0.0.1:{node.secure_port}" for node in self.nodes)
+        trusted = {"ssl.ca.location": self.directory / "ca.pem"} if "SSL" in self._secure["protocol"].split("_") else {}
+        return {"bootstrap.servers": servers, **self._secure["client"], **trusted}
+
+    @property
+    def _secure(self):
+        return SECURITIES[self.security]
+
     def start(self):
         java = shutil.which("java")
         if not java or not JARS.is_dir():
@@ -82,11 +126,13 @@ class KafkaCluster:
         self._java = java
         self.directory = new_directory("kafka")
         try:
-            ports = free_ports(2 * self._count)
+            if self.security:
+                certificates.make(self.directory)
+            ports = free_ports(3 * self._count)
             for i in range(self._count):
                 directory = self.directory / f"node{i + 1}"
                 directory.mkdir()
-                self.nodes.append(_Node(i + 1, ports[2 * i], ports[2 * i + 1], directory))
+                self.nodes.append(_Node(i + 1, *ports[3 * i:3 * i + 3], directory))
             with ThreadPoolExecutor(self._count) as pool:
                 list(pool.map(self._format, self.nodes))
             for node in self.nodes:
@@ -187,8 +233,23 @@ class KafkaCluster:
             properties[f"{prefix}.replication.factor"] = self._count
             if topic != "offsets":
                 properties[f"{prefix}.min.isr"] = enough
+        if self.security:
+            properties.update(self._secure_properties(node, properties))
         properties.update(self.settings)
         return {name: value for name, value in properties.items() if value is not None}
+
+    def _secure_properties(self, node, properties):
+        address = f"SECURE://127.0.0.1:{node.secure_port}"
+        return {
+            "listeners": f"{properties['listeners']},{address}",
+            "advertised.listeners": f"{properties['advertised.listeners']},{address}",
+            "listener.security.protocol.map":
+                f"{properties['listener.security.protocol.map']},SECURE:{self._secure['protocol']}",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "listener.name.secure.ssl.keystore.type": "PEM",
+            "listener.name.secure.ssl.keystore.location": self.directory / "server.pem",
+            **self._secure["broker"],
+        }
 
     def _java_command(self, *words):
         heap = "-Xmx512m" if self._count == 1 else "-Xmx256m"

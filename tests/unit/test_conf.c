@@ -20,12 +20,22 @@ nothing_set_governs_nothing(void **state)
     assert_int_equal(settings->store_timeout_ms, 250);
     assert_int_equal(settings->store_wait_ms, 5000);
     assert_int_equal(settings->store_failure, JG_STORE_FAILURE_OPEN);
+    assert_int_equal(settings->store_grace_ms, 0);
+    assert_int_equal(settings->resumer, JG_RESUMER_EMBEDDED);
     assert_int_equal(settings->log_level, JG_LOG_INFO);
     assert_int_equal(settings->disable, JG_DISABLE_NO);
     struct jg_policy policy;
     jg_conf_policy(fixture->conf, "Mail", &policy);
     assert_true(jg_policy_is_empty(&policy));
-    assert_false(jg_conf_has_until_executed(fixture->conf));
+    assert_int_equal(policy.limit, 0);
+    assert_int_equal(policy.limit_ttl_ms, JG_RUN_TTL_MS);
+    assert_int_equal(policy.hold_max, 0);
+    assert_int_equal(policy.hold_max_age_ms, 0);
+    assert_int_equal(policy.resume_ahead, 0);
+    assert_int_equal(policy.resume_wait_ms, 20);
+    assert_int_equal(jg_conf_grace_ms(fixture->conf, &policy), 12000);
+    char setting[160];
+    assert_null(jg_conf_needs_end(fixture->conf, setting, sizeof setting));
     assert_not_warned(fixture);
 }
 
@@ -233,7 +243,8 @@ the_environment_sets_global_and_default_settings(void **state)
     assert_string_equal(jg_conf_settings(fixture->conf)->store, "redis://h");
     assert_int_equal(jg_conf_settings(fixture->conf)->store_timeout_ms, 77);
     assert_int_equal(jg_conf_topic(fixture->conf, "jobs")->format, JG_FORMAT_RAW);
-    assert_true(jg_conf_has_until_executed(fixture->conf));
+    char setting[160];
+    assert_string_equal(jg_conf_needs_end(fixture->conf, setting, sizeof setting), "jobgate.default.dedup");
     assert_not_warned(fixture);
 }
 

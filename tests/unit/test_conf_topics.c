@@ -189,6 +189,15 @@ threads_may_ask_for_topics_at_once(void **state)
 }
 
 static void
+assert_needs_end(const struct fixture *fixture, const char *setting)
+{
+    char told[160];
+    const char *found = jg_conf_needs_end(fixture->conf, told, sizeof told);
+    assert_non_null(found);
+    assert_string_equal(found, setting);
+}
+
+static void
 a_classs_policy_goes_before_the_default(void **state)
 {
     struct fixture *fixture = *state;
@@ -215,18 +224,86 @@ a_classs_policy_goes_before_the_default(void **state)
     assert_true(jg_policy_is_empty(&policy));
     jg_conf_policy(fixture->conf, "Mail::Send", &policy);
     assert_int_equal(policy.dedup, JG_DEDUP_UNTIL_EXECUTING);
-    assert_true(jg_conf_has_until_executed(fixture->conf));
+    assert_needs_end(fixture, "jobgate.class.Mail::Send.v2.dedup");
 }
 
 static void
-until_executed_is_known_when_only_the_default_says_so(void **state)
+a_classs_limit_goes_before_the_default(void **state)
 {
     struct fixture *fixture = *state;
+    struct jg_policy policy;
     set(fixture, "jobgate.topics", "jobs");
     set(fixture, "jobgate.store", "redis://h");
-    set(fixture, "jobgate.default.dedup", "until_executed");
+    set(fixture, "jobgate.default.hold.max", "1000");
+    set(fixture, "jobgate.class.Mail.limit", "10");
+    set(fixture, "jobgate.class.Mail.limit.ttl.ms", "6000");
+    set(fixture, "jobgate.class.Mail.hold.max.age.ms", "86400000");
+    set(fixture, "jobgate.class.Mail.resume.ahead", "5");
+    set(fixture, "jobgate.class.Mail.resume.wait.ms", "0");
+    set(fixture, "jobgate.class.Stopped.limit", "-1");
     finish(fixture);
-    assert_true(jg_conf_has_until_executed(fixture->conf));
+    jg_conf_policy(fixture->conf, "Mail", &policy);
+    assert_false(jg_policy_is_empty(&policy));
+    assert_int_equal(policy.dedup, JG_DEDUP_NONE);
+    assert_int_equal(policy.limit, 10);
+    assert_int_equal(policy.limit_ttl_ms, 6000);
+    assert_int_equal(policy.hold_max, 1000);
+    assert_int_equal(policy.hold_max_age_ms, 86400000);
+    assert_int_equal(policy.resume_ahead, 5);
+    assert_int_equal(policy.resume_wait_ms, 0);
+    assert_int_equal(jg_conf_grace_ms(fixture->conf, &policy), 4000);
+    jg_conf_policy(fixture->conf, "Stopped", &policy);
+    assert_int_equal(policy.limit, -1);
+    assert_false(jg_policy_is_empty(&policy));
+    jg_conf_policy(fixture->conf, "Other", &policy);
+    assert_true(jg_policy_is_empty(&policy));
+}
+
+static void
+a_grace_that_is_set_counts_for_every_class(void **state)
+{
+    struct fixture *fixture = *state;
+    struct jg_policy policy;
+    set(fixture, "jobgate.store.grace.ms", "700");
+    finish(fixture);
+    jg_conf_policy(fixture->conf, "Mail", &policy);
+    assert_int_equal(jg_conf_grace_ms(fixture->conf, &policy), 700);
+}
+
+static void
+a_setting_that_has_to_see_the_end_of_jobs_is_named(void **state)
+{
+    static const struct {
+        const char *name, *value;
+    } settings[] = {{"jobgate.default.dedup", "until_executed"},
+                    {"jobgate.default.limit", "3"},
+                    {"jobgate.class.Mail.dedup", "until_executed"},
+                    {"jobgate.class.Mail.limit", "3"},
+                    {"jobgate.class.Mail.limit", "-1"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        struct fixture fixture = {.conf = jg_conf_new()};
+        assert_non_null(fixture.conf);
+        set(&fixture, "jobgate.topics", "jobs");
+        set(&fixture, "jobgate.store", "redis://h");
+        set(&fixture, settings[i].name, settings[i].value);
+        finish(&fixture);
+        assert_needs_end(&fixture, settings[i].name);
+        jg_conf_destroy(fixture.conf);
+    }
+}
+
+static void
+until_executing_alone_does_not_have_to_see_the_end_of_jobs(void **state)
+{
+    struct fixture *fixture = *state;
+    char setting[160];
+    set(fixture, "jobgate.topics", "jobs");
+    set(fixture, "jobgate.store", "redis://h");
+    set(fixture, "jobgate.default.dedup", "until_executing");
+    set(fixture, "jobgate.class.Mail.limit", "0");
+    finish(fixture);
+    assert_null(jg_conf_needs_end(fixture->conf, setting, sizeof setting));
 }
 
 static void
@@ -301,7 +378,10 @@ main(void)
         TEST(more_topics_than_the_cache_holds_are_still_told_apart),
         TEST(threads_may_ask_for_topics_at_once),
         TEST(a_classs_policy_goes_before_the_default),
-        TEST(until_executed_is_known_when_only_the_default_says_so),
+        TEST(a_classs_limit_goes_before_the_default),
+        TEST(a_grace_that_is_set_counts_for_every_class),
+        TEST(a_setting_that_has_to_see_the_end_of_jobs_is_named),
+        TEST(until_executing_alone_does_not_have_to_see_the_end_of_jobs),
         TEST(a_provisional_time_longer_than_the_ttl_is_refused),
         TEST(a_provisional_time_that_nobody_set_gives_way_to_a_short_ttl),
         TEST(a_policy_without_a_store_is_refused_and_knows_its_topics),

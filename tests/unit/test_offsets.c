@@ -89,6 +89,35 @@ a_revoked_partition_is_forgotten(void **state)
     jg_offsets_clear(&offsets);
 }
 
+static void
+a_commit_finishes_what_is_below_it(void **state)
+{
+    struct jg_offsets offsets = {.count = 0};
+    (void)state;
+    for (int64_t offset = 5; offset < 9; offset++)
+        begin(&offsets, offset);
+    jg_offsets_finish(&offsets, TOPIC, 0, 7); /* skipped: the application never saw it */
+    assert_int_equal(safe(&offsets), -1);
+    jg_offsets_committed(&offsets, TOPIC, 0, 7);
+    assert_int_equal(safe(&offsets), 8); /* behind its commit, and past the skipped one */
+    assert_false(jg_offsets_find(&offsets, TOPIC, 0)->hands_off);
+    jg_offsets_clear(&offsets);
+}
+
+static void
+a_commit_that_goes_back_is_the_applications_own_affair(void **state)
+{
+    struct jg_offsets offsets = {.count = 0};
+    (void)state;
+    begin(&offsets, 5);
+    begin(&offsets, 6);
+    jg_offsets_committed(&offsets, TOPIC, 0, 7);
+    jg_offsets_committed(&offsets, TOPIC, 0, 6);
+    assert_true(jg_offsets_find(&offsets, TOPIC, 0)->hands_off);
+    jg_offsets_committed(&offsets, "unknown", 0, 6);
+    jg_offsets_clear(&offsets);
+}
+
 /* Random begins, finishes and seeks against a plain array of flags. */
 static void
 the_safe_offset_is_never_past_an_open_message(void **state)
@@ -134,6 +163,8 @@ main(void)
         cmocka_unit_test(the_lowest_open_message_holds_the_offset_back),
         cmocka_unit_test(a_seek_back_makes_the_message_open_again),
         cmocka_unit_test(a_revoked_partition_is_forgotten),
+        cmocka_unit_test(a_commit_finishes_what_is_below_it),
+        cmocka_unit_test(a_commit_that_goes_back_is_the_applications_own_affair),
         cmocka_unit_test(the_safe_offset_is_never_past_an_open_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

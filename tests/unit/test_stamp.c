@@ -81,7 +81,7 @@ a_stamp_with_a_bad_value_is_foreign(void **state)
     static const char *const bad[][2] = {
         {"jobgate-v", "2"},      {"jobgate-origin", "ns/other"}, {"jobgate-origin", "other/jobs"},
         {"jobgate-jid", "x"},    {"jobgate-jid", FOREIGN_JID},   {"jobgate-class", ""},
-        {"jobgate-key", "0123"}, {"jobgate-dedup", "none"},      {"jobgate-dedup", "sometimes"},
+        {"jobgate-key", "0123"}, {"jobgate-dedup", "sometimes"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -112,6 +112,69 @@ headers_of_a_later_version_are_left_alone(void **state)
     assert_int_equal(read_with(NULL, NULL, "jobgate-lease-token", "12", NULL), JG_STAMP_OURS);
 }
 
+/* A whole stamp and what tells of being held, but `name` has `value` (NULL: is missing). */
+static enum jg_stamped
+read_held(const char *name, const char *value, struct jg_stamp *out)
+{
+    static const char *const held[][2] = {
+        {"jobgate-held-since", "1700000000000"}, {"jobgate-held-reason", "behind"}, {"jobgate-held-from", "3/45"},
+        {"jobgate-held-time", "1690000000000"},  {"jobgate-resumed", "2"},
+    };
+    struct jg_stamp_reader reader = {.any = false};
+    for (size_t i = 0; i < WHOLE; i++)
+        add(&reader, whole[i][0], whole[i][1]);
+    for (size_t i = 0; i < sizeof held / sizeof *held; i++) {
+        bool changed = name && strcmp(held[i][0], name) == 0;
+        if (!changed || value)
+            add(&reader, held[i][0], changed ? value : held[i][1]);
+    }
+    if (out)
+        *out = reader.stamp;
+    return jg_stamp_reader_end(&reader);
+}
+
+static void
+where_since_when_and_why_a_job_was_held_is_read(void **state)
+{
+    struct jg_stamp stamp;
+    (void)state;
+    assert_int_equal(read_held(NULL, NULL, &stamp), JG_STAMP_OURS);
+    assert_int_equal(stamp.held_since_ms, INT64_C(1700000000000));
+    assert_int_equal(stamp.held_reason, JG_REASON_BEHIND);
+    assert_int_equal(stamp.held_partition, 3);
+    assert_int_equal(stamp.held_offset, 45);
+    assert_int_equal(stamp.resumed, 2);
+    assert_int_equal(read_held("jobgate-resumed", NULL, &stamp), JG_STAMP_OURS);
+    assert_int_equal(stamp.resumed, 0);
+    assert_int_equal(read_with("jobgate-dedup", "none", NULL, NULL, NULL), JG_STAMP_OURS); /* held without a claim */
+}
+
+static void
+a_job_that_says_half_of_being_held_is_foreign(void **state)
+{
+    static const char *const names[] = {"jobgate-held-since", "jobgate-held-reason", "jobgate-held-from",
+                                        "jobgate-held-time"};
+    static const char *const bad[][2] = {
+        {"jobgate-held-since", "0"},
+        {"jobgate-held-since", "-1"},
+        {"jobgate-held-since", "99999999999999999999"},
+        {"jobgate-held-from", "3"},
+        {"jobgate-held-from", "4294967296/1"},
+        {"jobgate-held-from", "/"},
+        {"jobgate-held-from", "3/-1"},
+        {"jobgate-held-reason", "so"},
+        {"jobgate-resumed", "0"},
+        {"jobgate-resumed", ""},
+        {"jobgate-held-time", "yesterday"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        assert_int_equal(read_held(names[i], NULL, NULL), JG_STAMP_FOREIGN);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(read_held(bad[i][0], bad[i][1], NULL), JG_STAMP_FOREIGN);
+    assert_int_equal(read_with(NULL, NULL, "jobgate-resumed", "1", NULL), JG_STAMP_FOREIGN);
+}
+
 int
 main(void)
 {
@@ -123,6 +186,8 @@ main(void)
         cmocka_unit_test(a_header_that_stands_twice_is_foreign),
         cmocka_unit_test(a_duplicate_of_another_key_is_foreign),
         cmocka_unit_test(headers_of_a_later_version_are_left_alone),
+        cmocka_unit_test(where_since_when_and_why_a_job_was_held_is_read),
+        cmocka_unit_test(a_job_that_says_half_of_being_held_is_foreign),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

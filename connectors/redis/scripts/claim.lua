@@ -1,7 +1,7 @@
 -- claim: does this job stand for its job key?
 -- KEYS  1 epoch  2 stats  3 claim  4 dups  5 run
 -- ARGV  1 run_id  2 jid  3 mode  4 provisional_ms  5 action
--- OUT   {verdict, original, state, since_ms}     verdict: original, duplicate, candidate; state: n, p, q, r
+-- OUT   {verdict, original, state, since_ms}     verdict: original, duplicate, candidate; state: n, p, q, h, r
 -- TIME  the server's, never the caller's
 -- AGAIN the owner is told original again; the newest candidate or duplicate is told the same and counted once
 -- COST  inner commands: 6 original, 7 duplicate or candidate (of a running job 9), 2 told again
@@ -35,7 +35,7 @@ local function is_alive(run)
     return expiry and tonumber(expiry) > now_ms()
 end
 
-local certain = claim[3] == epoch and (state == 'q' or state == 'r' and is_alive(claim[9]))
+local certain = claim[3] == epoch and (state == 'q' or state == 'h' or state == 'r' and is_alive(claim[9]))
 local told = certain and newest_duplicate == jid or not certain and newest_candidate == jid
 if not told then
     if certain then

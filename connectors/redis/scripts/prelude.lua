@@ -5,8 +5,10 @@
 --
 -- `epoch` holds "<run_id> <number>": which server process wrote the data of this class, and the number of that epoch.
 -- The caller says which process it is connected to. Another one, or none, means that data may have been lost or
--- rewound: a new, larger number is written, and claims of smaller ones count as provisional.
--- Cost: 1 inner command (3 when an epoch starts); now_ms: 1.
+-- rewound: a new, larger number is written, and claims of smaller ones count as provisional. It is written with " new"
+-- behind it, unsettled: members of `run` may be missing, so nobody gets a slot until those who run have had the time to
+-- put theirs back.
+-- Cost: 1 inner command (3 when an epoch starts); now_ms, held, wake: 1; settle: 1 when it does.
 
 local function now_ms()
     local time = redis.call('TIME')
@@ -19,18 +21,38 @@ local function digits(number)
 end
 
 local function current_epoch()
-    local run_id, number = string.match(redis.call('GET', KEYS[1]) or '', '^(%w+) (%d+)$')
+    local run_id, number, mark = string.match(redis.call('GET', KEYS[1]) or '', '^(%w+) (%d+)(.*)$')
     if run_id == ARGV[1] then
-        return number
+        return number, mark == ' new'
     end
     number = digits(math.max((tonumber(number) or 0) + 1, now_ms()))
-    redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. number)
-    return number
+    redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. number .. ' new')
+    return number, true
 end
 
 local function count(counter)
     redis.call('HINCRBY', KEYS[2], counter, 1)
 end
 
-local epoch = current_epoch()
+local epoch, unsettled = current_epoch()
+
+-- May slots be given? The grace begins with the epoch's number, which is a time. `fresh`: '1' says that nothing ran
+-- before, so nothing is missing.
+local function settle(now, grace_ms, fresh)
+    if unsettled and (fresh == '1' or now >= tonumber(epoch) + tonumber(grace_ms)) then
+        redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. epoch)
+        unsettled = false
+    end
+    return not unsettled
+end
+
+-- The limit that counts: one that was set at run time, else `own`. `override` is a field of `limits`.
+local function limit_by(override, own)
+    return tonumber(string.match(override or '', '^(-?%d+) ')) or tonumber(own)
+end
+
+-- How many jobs are held, as far as `held` knows.
+local function held_by(key)
+    return tonumber(redis.call('HGET', key, 'n')) or 0
+end
 

@@ -31,7 +31,8 @@ end
 if owner and owner ~= jid then
     return forget(jid)
 end
-if not owner or state == 'r' then
+-- What is held was consumed, so it was delivered.
+if not owner or state == 'r' or state == 'h' then
     return {0}
 end
 local heir = newest or newest_acked

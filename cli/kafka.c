@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/kafka.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct search {
+    const char *name;
+    bool found;
+};
+
+static bool
+match(void *opaque, const char *name, const char *value)
+{
+    struct search *search = opaque;
+    search->found = strcmp(name, search->name) == 0 && value && *value;
+    return !search->found;
+}
+
+static bool
+is_set(const struct jg_cli *cli, const char *name)
+{
+    struct search search = {.name = name};
+    jg_conf_each_kafka(cli->conf, match, &search);
+    return search.found;
+}
+
+bool
+jg_cli_kafka_is_set(const struct jg_cli_kafka *kafka)
+{
+    return kafka->servers || is_set(kafka->cli, "bootstrap.servers") || is_set(kafka->cli, "metadata.broker.list");
+}
+
+struct setter {
+    const struct jg_cli *cli;
+    rd_kafka_conf_t *conf;
+    bool good;
+};
+
+static bool
+set_property(void *opaque, const char *name, const char *value)
+{
+    struct setter *setter = opaque;
+    char text[512];
+    setter->good = rd_kafka_conf_set(setter->conf, name, value, text, sizeof text) == RD_KAFKA_CONF_OK;
+    /* librdkafka's reason may quote the value, which may be a password. */
+    if (!setter->good)
+        jg_cli_complain(setter->cli, "jobgate.kafka.%s: librdkafka has no such property, or does not take this value",
+                        name);
+    return setter->good;
+}
+
+rd_kafka_conf_t *
+jg_cli_kafka_conf(const struct jg_cli_kafka *kafka)
+{
+    if (!jg_cli_kafka_is_set(kafka)) {
+        jg_cli_complain(kafka->cli, "no Kafka brokers are named: give --bootstrap-servers host:9092, or "
+                                    "jobgate.kafka.bootstrap.servers in the settings");
+        return NULL;
+    }
+    struct setter setter = {.cli = kafka->cli, .conf = rd_kafka_conf_new(), .good = true};
+    jg_conf_each_kafka(kafka->cli->conf, set_property, &setter);
+    if (setter.good && kafka->servers)
+        set_property(&setter, "bootstrap.servers", kafka->servers);
+    if (setter.good)
+        return setter.conf;
+    rd_kafka_conf_destroy(setter.conf);
+    return NULL;
+}
+
+/* On any thread of librdkafka. */
+static void
+keep_trouble(const rd_kafka_t *rk, int level, const char *fac, const char *text)
+{
+    struct jg_cli_kafka *kafka = rd_kafka_opaque(rk);
+    (void)fac;
+    if (level > JG_LOG_WARNING || !kafka)
+        return;
+    pthread_mutex_lock(&kafka->lock);
+    snprintf(kafka->trouble, sizeof kafka->trouble, "%s", text);
+    pthread_mutex_unlock(&kafka->lock);
+}
+
+bool
+jg_cli_kafka_open(struct jg_cli_kafka *kafka, const char *group)
+{
+    const char *const own[][2] = {{"group.id", group},
+                                  {"isolation.level", "read_committed"},
+                                  {"enable.auto.commit", "false"},
+                                  {"enable.auto.offset.store", "false"},
+                                  {"auto.offset.reset", "earliest"},
+                                  {"enable.partition.eof", "true"},
+                                  {"allow.auto.create.topics", "false"}};
+    char text[512] = "";
+    struct setter setter = {.cli = kafka->cli, .conf = jg_cli_kafka_conf(kafka), .good = true};
+    if (!setter.conf)
+        return false;
+    for (size_t i = 0; setter.good && i < sizeof own / sizeof *own; i++)
+        set_property(&setter, own[i][0], own[i][1]);
+    rd_kafka_conf_set_opaque(setter.conf, kafka);
+    rd_kafka_conf_set_log_cb(setter.conf, keep_trouble);
+    if (setter.good)
+        kafka->rk = rd_kafka_new(RD_KAFKA_CONSUMER, setter.conf, text, sizeof text);
+    if (!kafka->rk)
+        rd_kafka_conf_destroy(setter.conf);
+    if (setter.good && !kafka->rk)
+        jg_cli_complain(kafka->cli, "no Kafka client: %s", text);
+    if (kafka->rk)
+        rd_kafka_poll_set_consumer(kafka->rk);
+    return kafka->rk != NULL;
+}
+
+void
+jg_cli_kafka_close(struct jg_cli_kafka *kafka)
+{
+    if (kafka->rk)
+        rd_kafka_destroy_flags(kafka->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    kafka->rk = NULL;
+}
+
+enum jg_exit
+jg_cli_kafka_failed(struct jg_cli_kafka *kafka, const char *what, rd_kafka_resp_err_t err)
+{
+    char trouble[sizeof kafka->trouble];
+    pthread_mutex_lock(&kafka->lock);
+    snprintf(trouble, sizeof trouble, "%s", kafka->trouble);
+    pthread_mutex_unlock(&kafka->lock);
+    jg_cli_complain(kafka->cli,
+                    "Kafka does not tell %s: %s%s%s%s (--bootstrap-servers, jobgate.kafka.*; this client may need ACLs "
+                    "to Describe and Read)",
+                    what, rd_kafka_err2str(err), trouble[0] ? " (" : "", trouble, trouble[0] ? ")" : "");
+    return JG_EXIT_KAFKA;
+}
+
+const struct rd_kafka_metadata *
+jg_cli_kafka_topics(struct jg_cli_kafka *kafka)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    rd_kafka_resp_err_t err = rd_kafka_metadata(kafka->rk, 1, NULL, &metadata, JG_CLI_KAFKA_MS);
+    if (!err)
+        return metadata;
+    (void)jg_cli_kafka_failed(kafka, "its topics", err);
+    return NULL;
+}
+
+const struct rd_kafka_metadata_topic *
+jg_cli_kafka_find(const struct rd_kafka_metadata *metadata, const char *name)
+{
+    for (int i = 0; i < metadata->topic_cnt; i++)
+        if (!metadata->topics[i].err && strcmp(metadata->topics[i].topic, name) == 0)
+            return &metadata->topics[i];
+    return NULL;
+}
+
+bool
+jg_cli_kafka_rests(struct jg_cli_kafka *kafka, const struct rd_kafka_metadata_topic *topic, struct jg_cli_rest *rests)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(topic->partition_cnt);
+    for (int i = 0; i < topic->partition_cnt; i++)
+        rd_kafka_topic_partition_list_add(list, topic->topic, topic->partitions[i].id);
+    rd_kafka_resp_err_t err = rd_kafka_committed(kafka->rk, list, JG_CLI_KAFKA_MS);
+    if (err)
+        (void)jg_cli_kafka_failed(kafka, "how far the resumer came", err);
+    for (int i = 0; !err && i < topic->partition_cnt; i++) {
+        const rd_kafka_topic_partition_t *found = &list->elems[i];
+        int64_t low = 0, high = 0;
+        err = found->err;
+        if (!err)
+            err = rd_kafka_query_watermark_offsets(kafka->rk, topic->topic, found->partition, &low, &high,
+                                                   JG_CLI_KAFKA_MS);
+        if (err)
+            (void)jg_cli_kafka_failed(kafka, "where a holding topic begins and ends", err);
+        rests[i] = (struct jg_cli_rest){.partition = found->partition, .begin = low, .end = high};
+        if (found->offset > low)
+            rests[i].begin = found->offset < high ? found->offset : high;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return !err;
+}
+
+int64_t
+jg_cli_kafka_lag(struct jg_cli_kafka *kafka, const struct rd_kafka_metadata_topic *topic)
+{
+    struct jg_cli_rest *rests = calloc((size_t)topic->partition_cnt + 1, sizeof *rests);
+    int64_t lag = 0;
+    if (!rests)
+        return -1;
+    if (!jg_cli_kafka_rests(kafka, topic, rests))
+        lag = -1;
+    for (int i = 0; lag >= 0 && i < topic->partition_cnt; i++)
+        lag += rests[i].end - rests[i].begin;
+    free(rests);
+    return lag;
+}

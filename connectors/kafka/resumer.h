@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Resuming: held jobs go back to their origin topic. One resumer per consumer group leads, elected by a lease in the
+ * store and fenced by Kafka (its transactional.id); it takes tickets for the jobs that are held longest, produces them
+ * and commits their offsets in the holding topic in one transaction. So a resumer that dies neither loses nor doubles
+ * a job. Others stand by. */
+#ifndef JG_CONNECTORS_KAFKA_RESUMER_H
+#define JG_CONNECTORS_KAFKA_RESUMER_H
+
+#include "base/log.h"
+#include "connectors/store.h"
+#include "plugin/conf.h"
+#include "plugin/rdk.h"
+
+/* Borrowed; all must outlive the resumer, but for base_conf, which is copied. */
+struct jg_resumer_options {
+    const struct jg_rdk *rdk;
+    const rd_kafka_conf_t *base_conf; /* where the brokers are, and how to authenticate */
+    struct jg_store *store;
+    const struct jg_conf *conf;
+    const struct jg_log *log;
+    const char *group;    /* the consumers' group.id */
+    const char *instance; /* its name as a leader */
+    bool external;        /* of its own, not inside a consumer: tells the store no settings of classes, and stands for
+                             election at once. Inside a consumer it does so when there are holding topics */
+    bool lift;            /* resume everything, limit or not */
+};
+
+struct jg_resumer;
+
+/* Starts a thread; asks no server yet. JG_EINVAL, JG_ENOMEM: `error` says why not. */
+JG_MUST_USE enum jg_err jg_resumer_start(const struct jg_resumer_options *options, struct jg_resumer **out,
+                                         struct jg_error *error);
+
+/* It is to end; does not wait for that. */
+void jg_resumer_quit(struct jg_resumer *resumer);
+/* End it, in order, within about `timeout_ms`, and free it. False: it hangs in the host's code, and was abandoned. */
+bool jg_resumer_stop(struct jg_resumer *resumer, int64_t timeout_ms);
+
+/* A job was held, or a holding topic made: look soon. Any thread, never blocks. */
+void jg_resumer_notice(struct jg_resumer *resumer);
+
+struct jg_resumer_state {
+    bool leads;
+    bool caught_up; /* it leads, knows all holding topics, and nothing is held */
+    int64_t held;   /* counted in the holding topics; of what it knows */
+    int64_t resumed, buried;
+    size_t topics;
+    char trouble[256]; /* the last one; empty: none */
+};
+
+/* Any thread, never blocks for long. */
+void jg_resumer_state(struct jg_resumer *resumer, struct jg_resumer_state *out);
+
+#endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the resumer share. All of it belongs to the resumer's thread, but for what stands under `lock`. */
+#ifndef JG_CONNECTORS_KAFKA_RESUMER_IMPL_H
+#define JG_CONNECTORS_KAFKA_RESUMER_IMPL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "connectors/kafka/own.h"
+#include "connectors/kafka/resumer.h"
+#include "plugin/stamp.h"
+
+#define JG_RESUME_MOST 500 /* jobs in one transaction */
+
+/* A held job, the next ones of a partition. */
+struct jg_head {
+    struct jg_head *next;
+    rd_kafka_message_t *rkmessage; /* owned */
+    struct jg_stamp stamp;         /* not filled when `foreign` */
+    bool foreign;                  /* not of jobgate's making, or not for this topic */
+    const char *doomed;            /* why it goes to <topic>.dead; static; NULL: it does not */
+};
+
+struct jg_held_partition {
+    struct jg_held_topic *topic;
+    int32_t number;
+    rd_kafka_queue_t *queue;
+    struct jg_head *first, **last;
+    size_t count;
+    int64_t next;                 /* the offset of the first job that was not resumed; -1: of the first there is */
+    int64_t deleted;              /* records before it were asked to be deleted */
+    const struct jg_head *picked; /* the next to be looked at, while jobs are chosen */
+};
+
+struct jg_held_topic {
+    struct jg_held_topic *next_topic;
+    char *name;
+    char *origin;
+    int origin_partitions;
+    char class_name[JG_CLASS_MAX_BYTES + 1]; /* as its records say; empty: none seen yet */
+    struct jg_held_partition *partitions;
+    int partition_count;
+    bool seen;        /* in the last look at the cluster */
+    bool dead_ready;  /* <topic>.dead is there */
+    int64_t bury_ms;  /* monotonic: something could not be buried; not before then */
+    bool ask;         /* a ticket may be had: something has changed */
+    int64_t due_ms;   /* monotonic: ask then in any case */
+    int64_t retry_ms; /* monotonic: something failed; not before then */
+    int64_t sync_ms;  /* monotonic: when its settings were last told; 0: never */
+    struct jg_override override;
+    int64_t max_age_ms; /* hold.max.age.ms as last told */
+};
+
+/* One job on its way, in a transaction. */
+struct jg_transfer {
+    struct jg_held_partition *partition;
+    struct jg_head *head;
+    int32_t to_partition;
+    int64_t to_offset; /* -1: not delivered */
+    rd_kafka_resp_err_t err;
+};
+
+struct jg_resumer {
+    struct jg_resumer_options options;
+    struct jg_own own;
+    char *group;    /* `<group>.jobgate` */
+    char *identity; /* transactional.id */
+    pthread_t thread;
+    int wake_fd; /* eventfd: Kafka has something, or somebody gave notice */
+    _Atomic bool stopping;
+    _Atomic bool look; /* at the cluster's topics, soon */
+
+    pthread_mutex_t lock;
+    struct jg_resumer_state state;
+
+    /* While it leads. */
+    rd_kafka_t *producer, *consumer;
+    struct jg_watch *watch;
+    struct jg_held_topic *topics;
+    int partition_count;
+    int64_t generation;
+    int64_t led_ms;            /* monotonic: when the lease was last renewed */
+    int64_t looked_ms;         /* ... the cluster looked at */
+    int64_t refreshed_ms;      /* ... all offsets committed */
+    int64_t cleaned_ms;        /* ... tickets looked at */
+    int64_t apart_ms;          /* ... until then, one topic per transaction */
+    size_t one_by_one;         /* so many jobs go alone in theirs */
+    size_t head_bytes;         /* of messages in memory */
+    bool broken;               /* a record could not be kept: begin anew */
+    bool skipped;              /* topics that another group executes were left out */
+    int64_t guarded_ms;        /* ... asked who executes the origins */
+    rd_kafka_queue_t *answers; /* to requests whose outcome matters little */
+    struct jg_transfer transfers[JG_RESUME_MOST];
+    size_t transfer_count;
+    struct jg_log_rate rate;
+};
+
+/* Something failed: counted, told now and then, kept for jg_resumer_state. */
+void jg_resumer_complain(struct jg_resumer *resumer, const char *fmt, ...) JG_PRINTF(2, 3);
+
+/* --- heads.c: which holding topics there are, and what waits at their heads --- */
+
+/* Look at the cluster: take up new holding topics, leave those that are gone. */
+JG_MUST_USE enum jg_err jg_heads_look(struct jg_resumer *resumer, struct jg_error *error);
+/* Read on, without waiting, as far as the window goes. */
+void jg_heads_fill(struct jg_resumer *resumer);
+/* Another group executes the topic's origin: forget it. The caller's pointer to it is gone. */
+void jg_heads_leave(struct jg_resumer *resumer, struct jg_held_topic *topic);
+/* The first job of the partition is resumed. */
+void jg_heads_pop(struct jg_resumer *resumer, struct jg_held_partition *partition);
+/* How many are held in the topic; -1: not known yet. */
+int64_t jg_heads_count(struct jg_resumer *resumer, const struct jg_held_topic *topic);
+/* Since when the job that is held longest is; 0: none, or not known. */
+int64_t jg_heads_oldest(const struct jg_held_topic *topic);
+void jg_heads_clear(struct jg_resumer *resumer);
+
+/* --- transfer.c --- */
+
+enum jg_transferred {
+    JG_TRANSFERRED,    /* committed */
+    JG_TRANSFER_AGAIN, /* aborted: all is as it was, or a job was found to be doomed */
+    JG_TRANSFER_BROKEN /* not known, or another resumer leads: begin anew */
+};
+/* Carry out `transfers` in one transaction. */
+JG_MUST_USE enum jg_transferred jg_transfer_all(struct jg_resumer *resumer);
+
+/* --- lead.c --- */
+
+/* Lead until the lease is lost, something breaks, or it is to stop. */
+void jg_resumer_lead(struct jg_resumer *resumer);
+/* Ask for the lease. True: this resumer leads. *left_ms: until the present leader's time is over; negative: the store
+ * does not answer. */
+JG_MUST_USE bool jg_resumer_elect(struct jg_resumer *resumer, int64_t *left_ms);
+/* Sleep until there is something to do, at most `timeout_ms`. True: the store's watch was woken. */
+bool jg_resumer_rest(struct jg_resumer *resumer, int64_t timeout_ms);
+
+/* --- clean.c: now and then --- */
+
+/* Drop tickets whose jobs the group has passed. */
+void jg_clean_tickets(struct jg_resumer *resumer);
+/* Delete from the holding topics what was resumed. */
+void jg_clean_records(struct jg_resumer *resumer);
+/* Does another group execute this origin? Says to the store that this one does, when it is its own. */
+JG_MUST_USE bool jg_clean_is_elsewhere(struct jg_resumer *resumer, const char *origin);
+/* Leave the topics that another group executes by now. */
+void jg_clean_guard(struct jg_resumer *resumer);
+
+#endif

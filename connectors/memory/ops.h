@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The operations in memory: what their files share. */
+#ifndef JG_CONNECTORS_MEMORY_OPS_H
+#define JG_CONNECTORS_MEMORY_OPS_H
+
+#include "connectors/memory/memory.h"
+
+/* The claim of the operation's key; NULL: none. */
+struct jg_memory_claim *jg_memory_find_claim(struct jg_memory_class *class, const struct jg_op *op, int64_t now_ms);
+bool jg_memory_is_owner(const struct jg_memory_claim *claim, const struct jg_op *op);
+
+/* Certain to come up for admission, or running and renewed: by such a claim an equal job is turned away. */
+bool jg_memory_is_certain(struct jg_memory_class *class, const struct jg_memory_claim *claim, int64_t now_ms);
+
+/* `jid` was admitted, failed or was dropped: no heir any more. False: it was none. */
+bool jg_memory_forget_candidate(struct jg_memory_claim *claim, const char *jid);
+
+/* To the heir. False: there is none, and the claim is gone. */
+bool jg_memory_pass_on(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_ms,
+                       const struct jg_op *op);
+
+/* A live member of `run`; leaves expired ones to be reaped. NULL: none. */
+struct jg_map_entry *jg_memory_member(struct jg_memory_class *class, const char *member, int64_t now_ms);
+
+/* Remove the expired members of `run`. Returns how many there were. */
+size_t jg_memory_reap(struct jg_memory_class *class, int64_t now_ms);
+
+/* A slot, or a ticket's place, got free: worth a look when jobs are held. */
+void jg_memory_wake_resumer(struct jg_memory_class *class);
+
+/* As `settle` and `limit_by` in prelude.lua. */
+bool jg_memory_settle(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op);
+int64_t jg_memory_limit(const struct jg_memory_class *class, int64_t own);
+
+/* False: it had no ticket. */
+bool jg_memory_drop_ticket(struct jg_memory_class *class, const char *jid);
+
+enum jg_err jg_memory_admit(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);
+enum jg_err jg_memory_renew(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);
+enum jg_err jg_memory_complete(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);
+enum jg_err jg_memory_take(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);
+enum jg_err jg_memory_place(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);
+enum jg_err jg_memory_drop(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);
+enum jg_err jg_memory_bury(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);
+enum jg_err jg_memory_sync(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);
+enum jg_err jg_memory_lead(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);
+enum jg_err jg_memory_group(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);
+enum jg_err jg_memory_announce(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);
+
+void jg_memory_claim_destroy(struct jg_map_entry *entry);
+void jg_memory_ticket_destroy(struct jg_map_entry *entry);
+/* For entries that own nothing. */
+void jg_memory_plain_destroy(struct jg_map_entry *entry);
+
+#endif

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Limits, and what the resumer does under them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "connectors/memory/ops.h"
+
+bool
+jg_memory_settle(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op)
+{
+    if (op->fresh || now_ms >= class->epoch + op->grace_ms)
+        class->unsettled = false;
+    return !class->unsettled;
+}
+
+int64_t
+jg_memory_limit(const struct jg_memory_class *class, int64_t own)
+{
+    return class->override.set ? class->override.limit : own;
+}
+
+bool
+jg_memory_drop_ticket(struct jg_memory_class *class, const char *jid)
+{
+    struct jg_map_entry *ticket = jg_map_find(&class->tickets, jid, 0);
+    if (ticket)
+        jg_map_remove(&class->tickets, ticket);
+    return ticket;
+}
+
+static enum jg_err
+give_ticket(struct jg_memory_class *class, const char *jid, int64_t now_ms)
+{
+    struct jg_memory_ticket *ticket = calloc(1, sizeof *ticket);
+    if (!ticket)
+        return JG_ENOMEM;
+    ticket->entry.expires_ms = JG_MAP_NEVER;
+    ticket->taken_ms = now_ms;
+    enum jg_err err = jg_map_put(&class->tickets, jid, &ticket->entry, now_ms);
+    if (err)
+        free(ticket);
+    return err;
+}
+
+/* How many of the items, from the first on, may go. */
+static int64_t
+grant(struct jg_memory_class *class, int64_t now_ms, int64_t limit, const struct jg_op *op)
+{
+    int64_t free = limit - (int64_t) class->run.count;
+    int64_t allowed = (free > 0 ? free : 0) + class->ahead - (int64_t) class->tickets.count;
+    int64_t granted = 0;
+    for (; granted < (int64_t)op->item_count; granted++) {
+        const char *jid = op->items[granted];
+        if (limit == 0 || jg_map_find(&class->tickets, jid, now_ms))
+            continue;
+        if (allowed-- <= 0 || give_ticket(class, jid, now_ms))
+            break;
+    }
+    return granted;
+}
+
+enum jg_err
+jg_memory_take(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
+{
+    int64_t limit = jg_memory_limit(class, class->limit);
+    bool known = class->told || class->override.set;
+    (void)jg_memory_reap(class, now_ms);
+    bool gives = known && (limit == 0 || (limit > 0 && jg_memory_settle(class, now_ms, op)));
+    op->granted = gives ? grant(class, now_ms, limit, op) : 0;
+    op->reason = limit > 0 && !gives ? JG_REASON_GRACE : JG_REASON_NONE;
+    op->limit_now = limit;
+    op->ahead_now = class->ahead;
+    op->max_age_now_ms = class->max_age_ms;
+    op->running = (int64_t) class->run.count;
+    op->tickets = (int64_t) class->tickets.count;
+    if (op->held_in >= 0) {
+        class->held = op->held_in > op->granted ? op->held_in - op->granted : 0;
+        class->oldest_held_ms = class->held ? op->oldest_held_in : 0;
+    }
+    return JG_OK;
+}
+
+enum jg_err
+jg_memory_place(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
+{
+    op->changed = false;
+    for (size_t i = 0; i + 1 < op->item_count; i += 2) {
+        struct jg_memory_ticket *ticket = (struct jg_memory_ticket *)jg_map_find(&class->tickets, op->items[i], now_ms);
+        if (!ticket)
+            continue;
+        char *position = strdup(op->items[i + 1]);
+        if (!position)
+            return JG_ENOMEM;
+        free(ticket->position);
+        ticket->position = position;
+        op->changed = true;
+    }
+    class->tallies[JG_TALLY_RESUMED] += (int64_t)(op->item_count / 2);
+    return JG_OK;
+}
+
+enum jg_err
+jg_memory_drop(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
+{
+    (void)now_ms;
+    op->changed = false;
+    for (size_t i = 0; i < op->item_count; i++)
+        if (jg_memory_drop_ticket(class, op->items[i]))
+            op->changed = true;
+    if (op->changed)
+        jg_memory_wake_resumer(class);
+    return JG_OK;
+}
+
+enum jg_err
+jg_memory_bury(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
+{
+    struct jg_memory_claim *claim = jg_memory_find_claim(class, op, now_ms);
+    if (jg_memory_is_owner(claim, op)) {
+        op->changed = claim->state != JG_CLAIM_RUNNING;
+        if (op->changed)
+            (void)jg_memory_pass_on(class, claim, now_ms, op);
+    } else {
+        op->changed = claim && jg_memory_forget_candidate(claim, op->jid);
+    }
+    if (jg_memory_drop_ticket(class, op->jid))
+        jg_memory_wake_resumer(class);
+    class->tallies[JG_TALLY_BURIED]++;
+    return JG_OK;
+}
+
+static enum jg_err
+note_instance(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op)
+{
+    struct jg_memory_instance *instance =
+        (struct jg_memory_instance *)jg_map_find(&class->instances, op->member, INT64_MIN);
+    if (!instance) {
+        instance = calloc(1, sizeof *instance);
+        if (!instance)
+            return JG_ENOMEM;
+        if (jg_map_put(&class->instances, op->member, &instance->entry, INT64_MIN)) {
+            free(instance);
+            return JG_ENOMEM;
+        }
+    }
+    instance->limit = op->limit;
+    instance->told_ms = now_ms;
+    instance->entry.expires_ms = now_ms + JG_INSTANCE_TOLD_MS + 1;
+    if (class->instances.count > JG_REPORT_INSTANCES)
+        jg_map_remove_expired(&class->instances, now_ms);
+    return JG_OK;
+}
+
+enum jg_err
+jg_memory_sync(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
+{
+    struct jg_override *stored = &class->override;
+    if (!op->override_now) {
+        if (note_instance(class, now_ms, op))
+            return JG_ENOMEM;
+        class->told = true;
+        class->limit = op->limit;
+        class->ahead = op->resume_ahead;
+        class->max_age_ms = op->hold_max_age_ms;
+    }
+    if (op->override_now || op->override_in.at_ms > stored->at_ms) {
+        int64_t after_ms = stored->at_ms + 1 > now_ms ? stored->at_ms + 1 : now_ms;
+        int64_t at_ms = op->override_now ? after_ms : op->override_in.at_ms;
+        *stored = (struct jg_override){
+            .set = op->override_in.set, .limit = op->override_in.set ? op->override_in.limit : 0, .at_ms = at_ms};
+        class->woke = true;
+    }
+    op->override = *stored;
+    return JG_OK;
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the resumer reads now and then, and the `jobgate` command. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "connectors/memory/memory.h"
+
+static struct jg_memory_store *
+cast(struct jg_store *store)
+{
+    return (struct jg_memory_store *)store;
+}
+
+enum jg_err
+jg_memory_classes(struct jg_store *base, void (*each)(void *opaque, const char *class_name), void *opaque)
+{
+    struct jg_memory_store *store = cast(base);
+    struct jg_buf prefix = JG_BUF_INIT;
+    struct jg_buf names = JG_BUF_INIT; /* NUL-separated: `each` must not run under the lock */
+    if (jg_memory_class_key(store, "", &prefix)) {
+        struct jg_map_entry *entry = NULL;
+        (void)jg_memory_lock(store->memory);
+        while ((entry = jg_map_next(&store->memory->classes, entry)))
+            if (((struct jg_memory_class *)entry)->listed && strncmp(entry->key, prefix.data, prefix.size_bytes) == 0)
+                jg_buf_append(&names, entry->key + prefix.size_bytes, strlen(entry->key) - prefix.size_bytes + 1);
+        jg_memory_unlock(store->memory);
+    }
+    enum jg_err err = prefix.failed || names.failed ? JG_ESTORE : JG_OK;
+    for (size_t at = 0; !err && at < names.size_bytes; at += strlen(names.data + at) + 1)
+        each(opaque, names.data + at);
+    jg_buf_clear(&prefix);
+    jg_buf_clear(&names);
+    return err;
+}
+
+static void
+report_limits(const struct jg_memory_class *class, int64_t now_ms, struct jg_class_report *out)
+{
+    out->told = class->told;
+    out->limit = class->limit;
+    out->override = class->override;
+    out->tickets = (int64_t) class->tickets.count;
+    out->held = class->held;
+    out->oldest_held_ms = class->oldest_held_ms;
+    for (const struct jg_map_entry *entry = NULL; (entry = jg_map_next(&class->instances, entry));) {
+        const struct jg_memory_instance *instance = (const struct jg_memory_instance *)entry;
+        jg_report_instance(out, entry->key, instance->limit, instance->told_ms, now_ms);
+    }
+}
+
+enum jg_err
+jg_memory_class_report(struct jg_store *base, const char *class_name, struct jg_class_report *out)
+{
+    struct jg_memory_store *store = cast(base);
+    int64_t now_ms = jg_memory_lock(store->memory);
+    struct jg_memory_class *class = jg_memory_class(store, class_name);
+    *out = (struct jg_class_report){.counter_count = JG_TALLIES};
+    if (class) {
+        jg_map_remove_expired(&class->claims, now_ms);
+        jg_map_remove_expired(&class->run, now_ms);
+        out->claims = (int64_t) class->claims.count;
+        out->running = (int64_t) class->run.count;
+        report_limits(class, now_ms, out);
+    }
+    for (size_t i = 0; i < JG_TALLIES; i++) {
+        out->counters[i].name = jg_tally_names[i];
+        out->counters[i].value = class ? class->tallies[i] : 0;
+    }
+    jg_memory_unlock(store->memory);
+    return JG_OK;
+}
+
+enum jg_err
+jg_memory_claim_report(struct jg_store *base, const char *class_name, const char *key, struct jg_claim_report *out)
+{
+    struct jg_memory_store *store = cast(base);
+    int64_t now_ms = jg_memory_lock(store->memory);
+    struct jg_memory_class *class = jg_memory_class(store, class_name);
+    struct jg_memory_claim *claim = class ? (struct jg_memory_claim *)jg_map_find(&class->claims, key, now_ms) : NULL;
+    *out = (struct jg_claim_report){.state = JG_CLAIM_NONE};
+    if (claim) {
+        out->state = claim->state;
+        out->old_epoch = claim->epoch != class->epoch;
+        out->dedup = claim->dedup;
+        out->since_ms = claim->since_ms;
+        out->ttl_ms = claim->entry.expires_ms - now_ms;
+        out->duplicates = claim->duplicates;
+        strcpy(out->owner, claim->owner);
+        strcpy(out->newest_candidate, claim->newest);
+        strcpy(out->newest_acked_candidate, claim->newest_acked);
+        if (claim->state == JG_CLAIM_RUNNING && claim->member)
+            strcpy(out->member, claim->member);
+    }
+    jg_memory_unlock(store->memory);
+    return JG_OK;
+}
+
+enum jg_err
+jg_memory_was(struct jg_store *base, const char *class_name, const char *jid, bool *out)
+{
+    struct jg_memory_store *store = cast(base);
+    int64_t now_ms = jg_memory_lock(store->memory);
+    struct jg_memory_class *class = jg_memory_class(store, class_name);
+    *out = class && jg_map_find(&class->was, jid, now_ms);
+    jg_memory_unlock(store->memory);
+    return JG_OK;
+}
+
+enum jg_err
+jg_memory_duplicates(struct jg_store *base, const char *class_name,
+                     void (*each)(void *opaque, const struct jg_duplicate_report *duplicate), void *opaque)
+{
+    struct jg_memory_store *store = cast(base);
+    struct jg_duplicate_report *copy = calloc(JG_DUPLICATES_KEPT, sizeof(*copy));
+    size_t count = 0;
+    if (!copy)
+        return JG_ESTORE;
+    (void)jg_memory_lock(store->memory);
+    struct jg_memory_class *class = jg_memory_class(store, class_name);
+    for (; class && count < class->duplicate_count && count < JG_DUPLICATES_KEPT; count++)
+        copy[count] = class->duplicates[(class->duplicate_count - 1 - count) % JG_DUPLICATES_KEPT];
+    jg_memory_unlock(store->memory);
+    for (size_t i = 0; i < count; i++)
+        each(opaque, &copy[i]);
+    free(copy);
+    return JG_OK;
+}
+
+enum jg_err
+jg_memory_tickets(struct jg_store *base, const char *class_name,
+                  void (*each)(void *opaque, const struct jg_ticket_report *ticket), void *opaque)
+{
+    struct jg_memory_store *store = cast(base);
+    struct jg_buf tickets = JG_BUF_INIT; /* of jg_ticket_report: `each` must not run under the lock */
+    (void)jg_memory_lock(store->memory);
+    struct jg_memory_class *class = jg_memory_class(store, class_name);
+    for (const struct jg_map_entry *entry = NULL; class && (entry = jg_map_next(&class->tickets, entry));) {
+        const struct jg_memory_ticket *ticket = (const struct jg_memory_ticket *)entry;
+        struct jg_ticket_report report = {.taken_ms = ticket->taken_ms};
+        if (strlen(entry->key) >= sizeof report.jid)
+            continue;
+        strcpy(report.jid, entry->key);
+        strcpy(report.position, ticket->position ? ticket->position : "");
+        jg_buf_append(&tickets, &report, sizeof report);
+    }
+    jg_memory_unlock(store->memory);
+    enum jg_err err = tickets.failed ? JG_ESTORE : JG_OK;
+    for (size_t at = 0; !err && at < tickets.size_bytes; at += sizeof(struct jg_ticket_report)) {
+        struct jg_ticket_report report;
+        memcpy(&report, tickets.data + at, sizeof report);
+        each(opaque, &report);
+    }
+    jg_buf_clear(&tickets);
+    return err;
+}
+
+enum jg_err
+jg_memory_check(struct jg_store *base, void (*each)(void *opaque, enum jg_log_level level, const char *text),
+                void *opaque)
+{
+    (void)base;
+    each(opaque, JG_LOG_NOTICE, "the memory store serves one process, and ends with it; use redis:// for more");
+    return JG_OK;
+}

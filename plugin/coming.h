@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A governed message on its way through the consumer's side: between gate_consume.c, gate_admit.c and defer.c. */
+#ifndef JG_PLUGIN_COMING_H
+#define JG_PLUGIN_COMING_H
+
+#include "plugin/gate.h"
+#include "plugin/stamp.h"
+
+#define JG_NO_STORE "jobgate: this job has a claim, but jobgate.store is not set here: set it to the producer's store"
+
+/* Unset where no plugin produced it and its class has no limit. */
+struct jg_coming {
+    rd_kafka_message_t *rkmessage;
+    const char *topic;
+    enum jg_stamped stamped;
+    struct jg_stamp stamp;   /* of a message that no plugin produced: as one would have made it, without dedup */
+    struct jg_policy policy; /* of its class; a class with nothing where there is no stamp */
+    bool batch;              /* handed out by a call that takes many */
+    bool again;              /* its position came before, since it was assigned */
+    int64_t now_ms;
+};
+
+/* Does the store have to be asked about it? */
+bool jg_coming_needs_answer(const struct jg_coming *coming);
+
+/* In gate_admit.c: the message may run, or not. `done` (NULL: nothing) is what ran before; owned from here on. */
+void jg_gate_decide(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *done);
+
+/* In gate_consume.c: it is finished, and not for the application. */
+void jg_coming_skip(struct jg_gate *gate, const struct jg_coming *coming, const char *original);
+/* Nothing can be decided now: it comes again. */
+void jg_coming_hold_back(struct jg_gate *gate, const struct jg_coming *coming, const char *reason);
+/* It is finished here. `handed_out`: to the application, which may have to commit it yet. */
+void jg_coming_finish_offset(struct jg_gate *gate, const struct jg_coming *coming, bool handed_out);
+bool jg_coming_end_done(struct jg_gate *gate, struct jg_run *done, int64_t now_ms);
+
+/* How long this message may wait for what is not ready: store.wait.ms, but in a batch call only once in a while, since
+ * each of its messages would wait in turn. It waited so long, in vain. */
+int64_t jg_coming_patience_ms(const struct jg_gate *gate, const struct jg_coming *coming);
+void jg_coming_was_patient(struct jg_gate *gate, const struct jg_coming *coming);
+
+/* In defer.c: make what holding needs, once: the holder, and the resumer where it is ours to run. */
+void jg_defer_start(struct jg_gate *gate);
+/* The job goes to the holding topic, and is skipped. JG_OK: it is there, or will be (completion by poll). Else it is
+ * not, and `error` says why; nothing was done to the message. Blocks at most store.wait.ms. */
+JG_MUST_USE enum jg_err jg_defer(struct jg_gate *gate, const struct jg_coming *coming, enum jg_reason reason,
+                                 struct jg_error *error);
+/* Is the job on its way to the holding topic already, from before? */
+bool jg_defer_is_under_way(struct jg_gate *gate, const struct jg_coming *coming);
+/* A partition goes: deliver what was taken of it, at most `timeout_ms`, and forget the rest. */
+void jg_defer_leave(struct jg_gate *gate, const char *topic, int32_t partition, int64_t timeout_ms);
+/* End both. Thread: librdkafka's main thread. False: one hangs in the host's code and was abandoned. */
+JG_MUST_USE bool jg_defer_stop(struct jg_gate *gate);
+
+#endif

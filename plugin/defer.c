@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What holding is made of inside a consumer: the holder, made with the first job over its limit, and the resumer, which
+ * every consumer with a store has (unless jobgate.resumer says otherwise) and which stands by until it is needed. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "connectors/kafka/holder.h"
+#include "connectors/kafka/resumer.h"
+#include "plugin/act.h"
+#include "plugin/coming.h"
+#include "plugin/counters.h"
+
+#define STOP_MS 2000
+#define RESUMER_STOP_MS 15000 /* it may be inside a call that waits for a broker */
+
+void
+jg_defer_start(struct jg_gate *gate)
+{
+    struct jg_error error;
+    if (!gate->store || !gate->own.base || gate->resumer || gate->refused.text[0] ||
+        gate->settings->resumer != JG_RESUMER_EMBEDDED)
+        return;
+    const struct jg_resumer_options options = {
+        .rdk = gate->rdk,
+        .base_conf = gate->own.base,
+        .store = gate->store,
+        .conf = gate->conf,
+        .log = &gate->log,
+        .group = gate->client.group,
+        .instance = gate->id,
+    };
+    if (jg_resumer_start(&options, &gate->resumer, &error) != JG_OK) {
+        gate->resumer = NULL;
+        jg_log(&gate->log, JG_LOG_ERROR, "RESUME", "held jobs are not brought back by this consumer: %s", error.text);
+    }
+}
+
+/* --- what the holder tells --- */
+
+static void
+arrived(void *opaque, const char *topic, int32_t partition, int64_t offset)
+{
+    struct jg_gate *gate = opaque;
+    pthread_mutex_lock(&gate->lock);
+    jg_offsets_finish(&gate->offsets, topic, partition, offset);
+    pthread_mutex_unlock(&gate->lock);
+    jg_storing_store_safe(gate, topic, partition);
+}
+
+static void
+push(struct jg_gate *gate, const struct jg_op *op)
+{
+    struct jg_pending *pending = jg_pending_new(op);
+    if (!pending)
+        return;
+    pending->give_up_ms = jg_clock_ms() + JG_RUN_TTL_MS;
+    if (!jg_worker_push(gate, pending))
+        jg_pending_destroy(pending);
+}
+
+static void
+buried(void *opaque, const struct jg_stamp *stamp)
+{
+    struct jg_gate *gate = opaque;
+    struct jg_policy policy;
+    jg_conf_policy(gate->conf, stamp->class_name, &policy);
+    const struct jg_op op = {
+        .kind = JG_OP_BURY,
+        .class_name = stamp->class_name,
+        .key = stamp->key,
+        .jid = stamp->jid,
+        .dedup_ttl_ms = policy.dedup_ttl_ms,
+        .dedup_provisional_ms = policy.dedup_provisional_ms,
+    };
+    push(gate, &op);
+}
+
+static void
+opened(void *opaque)
+{
+    struct jg_gate *gate = opaque;
+    const struct jg_op op = {.kind = JG_OP_ANNOUNCE, .class_name = gate->client.group};
+    push(gate, &op);
+    if (gate->resumer)
+        jg_resumer_notice(gate->resumer);
+}
+
+/* --- a job is held --- */
+
+/* NULL: it cannot be made; `error` says why. */
+static struct jg_holder *
+holder_of(struct jg_gate *gate, struct jg_error *error)
+{
+    const struct jg_holder_options options = {
+        .own = gate->own,
+        .name_space = gate->settings->name_space,
+        .done = arrived,
+        .buried = buried,
+        .opened = opened,
+        .opaque = gate,
+    };
+    pthread_mutex_lock(&gate->lock);
+    struct jg_holder *holder = gate->holder;
+    pthread_mutex_unlock(&gate->lock);
+    if (holder || atomic_load(&gate->stopping))
+        return holder;
+    if (!gate->own.base) {
+        snprintf(error->text, sizeof error->text, "jobgate has no Kafka client of its own here");
+        return NULL;
+    }
+    holder = jg_holder_new(&options, error);
+    pthread_mutex_lock(&gate->lock);
+    struct jg_holder *other = gate->holder;
+    if (!other)
+        gate->holder = holder;
+    pthread_mutex_unlock(&gate->lock);
+    if (!other)
+        return holder;
+    if (holder)
+        (void)!jg_holder_stop(holder, 0);
+    return other;
+}
+
+static void
+make_stamp(const struct jg_gate *gate, const struct jg_coming *coming, enum jg_reason reason, struct jg_stamp *out)
+{
+    rd_kafka_timestamp_type_t type;
+    *out = coming->stamp;
+    out->held_reason = reason;
+    if (out->held_since_ms)
+        return; /* it was held before: that is what its age and origin are told by */
+    int64_t at_ms = gate->rdk->message_timestamp(coming->rkmessage, &type);
+    out->held_since_ms = jg_wall_ms();
+    out->held_partition = coming->rkmessage->partition;
+    out->held_offset = coming->rkmessage->offset;
+    out->held_time_ms = at_ms > 0 ? at_ms : 0;
+}
+
+enum jg_err
+jg_defer(struct jg_gate *gate, const struct jg_coming *coming, enum jg_reason reason, struct jg_error *error)
+{
+    struct jg_stamp stamp;
+    bool waits;
+    pthread_mutex_lock(&gate->lock);
+    /* Where no rebalance is seen, nobody would wait for it when its partition goes. */
+    waits = gate->completion != JG_COMPLETION_POLL || !gate->rebalanced;
+    pthread_mutex_unlock(&gate->lock);
+    struct jg_holder *holder = holder_of(gate, error);
+    if (!holder)
+        return JG_EHOST;
+    make_stamp(gate, coming, reason, &stamp);
+    int64_t wait_ms = jg_coming_patience_ms(gate, coming);
+    wait_ms = wait_ms > 0 ? wait_ms : 1;
+    enum jg_err err = jg_holder_defer(holder, coming->rkmessage, coming->topic, &stamp, coming->again, wait_ms,
+                                      waits ? wait_ms : 0, error);
+    if (err != JG_OK) {
+        jg_coming_was_patient(gate, coming);
+        return err;
+    }
+    if (waits)
+        jg_coming_finish_offset(gate, coming, false);
+    jg_act_skip(gate, coming->rkmessage, JG_SKIP_HELD);
+    jg_log_rated(&gate->log, &gate->rates[JG_RATE_HOLD], JG_LOG_INFO, "HOLD",
+                 "class %s: job %s at %s/%d/%lld is held (%s)", stamp.class_name, stamp.jid, coming->topic,
+                 (int)coming->rkmessage->partition, (long long)coming->rkmessage->offset, jg_reason_name(reason));
+    return JG_OK;
+}
+
+bool
+jg_defer_is_under_way(struct jg_gate *gate, const struct jg_coming *coming)
+{
+    pthread_mutex_lock(&gate->lock);
+    struct jg_holder *holder = gate->holder;
+    pthread_mutex_unlock(&gate->lock);
+    return coming->again && holder && coming->stamped == JG_STAMP_OURS &&
+           jg_holder_has(holder, coming->topic, coming->rkmessage->partition, coming->rkmessage->offset,
+                         coming->stamp.jid);
+}
+
+void
+jg_defer_leave(struct jg_gate *gate, const char *topic, int32_t partition, int64_t timeout_ms)
+{
+    pthread_mutex_lock(&gate->lock);
+    struct jg_holder *holder = gate->holder;
+    pthread_mutex_unlock(&gate->lock);
+    if (holder)
+        jg_holder_leave(holder, topic, partition, timeout_ms);
+}
+
+bool
+jg_defer_stop(struct jg_gate *gate)
+{
+    if (gate->resumer)
+        jg_resumer_quit(gate->resumer);
+    bool ended = !gate->holder || jg_holder_stop(gate->holder, STOP_MS);
+    if (ended && gate->resumer) /* a holder that was abandoned may still notify it */
+        ended = jg_resumer_stop(gate->resumer, RESUMER_STOP_MS);
+    gate->holder = NULL;
+    gate->resumer = NULL;
+    return ended;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where the application stores or commits offsets, it never sees a skipped or a held message, so it commits none of
+ * them: after a restart they would all come again, and what is held would be held twice. So we commit for it, but only
+ * past such messages that follow directly on what it has committed itself. */
+#include <string.h>
+
+#include "plugin/gate.h"
+
+#define FLUSH_MS 1000
+#define FOLLOW_MOST 64
+#define OPEN_MOST 100000 /* messages of a partition that wait for a commit; with more, its commits are not followed */
+
+void
+jg_following_begin(struct jg_gate *gate, const char *topic, int32_t partition, int64_t offset)
+{
+    pthread_mutex_lock(&gate->lock);
+    struct jg_partition *seen = jg_offsets_find(&gate->unseen_offsets, topic, partition);
+    if (seen && seen->open_count >= OPEN_MOST)
+        seen->hands_off = true;
+    if (gate->completion == JG_COMPLETION_COMMIT && (!seen || !seen->hands_off))
+        if (jg_offsets_begin(&gate->unseen_offsets, topic, partition, offset) != JG_OK && seen)
+            seen->hands_off = true;
+    pthread_mutex_unlock(&gate->lock);
+}
+
+void
+jg_following_finish(struct jg_gate *gate, const char *topic, int32_t partition, int64_t offset)
+{
+    pthread_mutex_lock(&gate->lock);
+    if (gate->completion == JG_COMPLETION_COMMIT) {
+        jg_offsets_finish(&gate->unseen_offsets, topic, partition, offset);
+        gate->follows = true;
+        pthread_cond_signal(&gate->wake);
+    }
+    pthread_mutex_unlock(&gate->lock);
+}
+
+/* Some partition's next offset to commit. False: none. Under the lock. */
+static bool
+take_one(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *of, const struct jg_partition **out,
+         int64_t *offset)
+{
+    for (size_t i = 0; i < gate->unseen_offsets.count; i++) {
+        struct jg_partition *each = gate->unseen_offsets.partitions[i];
+        bool wanted = !of;
+        for (int j = 0; of && j < of->cnt && !wanted; j++)
+            wanted = of->elems[j].partition == each->partition && strcmp(of->elems[j].topic, each->topic) == 0;
+        if (!wanted || each->hands_off)
+            continue;
+        *offset = jg_offsets_take_safe(each);
+        *out = each;
+        if (*offset > each->committed && *offset > each->first)
+            return true;
+    }
+    return false;
+}
+
+/* NULL: there is nothing to commit. */
+static rd_kafka_topic_partition_list_t *
+collect(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *of)
+{
+    const struct jg_partition *partition;
+    int64_t offset;
+    rd_kafka_topic_partition_list_t *list = NULL;
+    pthread_mutex_lock(&gate->lock);
+    gate->follows = false;
+    while ((!list || list->cnt < FOLLOW_MOST) && take_one(gate, of, &partition, &offset)) {
+        if (!list)
+            list = gate->rdk->topic_partition_list_new(FOLLOW_MOST);
+        gate->rdk->topic_partition_list_add(list, partition->topic, partition->partition)->offset = offset;
+    }
+    pthread_mutex_unlock(&gate->lock);
+    return list;
+}
+
+static void
+drop_answers(struct jg_gate *gate)
+{
+    rd_kafka_event_t *answer;
+    while (gate->commits && (answer = gate->rdk->queue_poll(gate->commits, 0)) != NULL)
+        gate->rdk->event_destroy(answer);
+}
+
+/* Is there anything to commit? Says so once. */
+static bool
+is_wanted(struct jg_gate *gate)
+{
+    pthread_mutex_lock(&gate->lock);
+    bool wanted = gate->follows && gate->completion == JG_COMPLETION_COMMIT;
+    gate->follows = false;
+    pthread_mutex_unlock(&gate->lock);
+    return wanted;
+}
+
+void
+jg_following_tend(struct jg_gate *gate)
+{
+    const struct jg_rdk *rdk = gate->rdk;
+    rd_kafka_topic_partition_list_t *list = NULL;
+    drop_answers(gate);
+    if (is_wanted(gate))
+        list = collect(gate, NULL);
+    if (!list)
+        return;
+    if (gate->client.auto_commit) {
+        (void)rdk->offsets_store(gate->rk, list);
+    } else {
+        if (!gate->commits)
+            gate->commits = rdk->queue_new(gate->rk);
+        (void)rdk->commit_queue(gate->rk, list, gate->commits, NULL, NULL);
+    }
+    rdk->topic_partition_list_destroy(list);
+}
+
+void
+jg_following_flush(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *partitions)
+{
+    const struct jg_rdk *rdk = gate->rdk;
+    rd_kafka_topic_partition_list_t *list;
+    if (gate->completion != JG_COMPLETION_COMMIT || !(list = collect(gate, partitions)))
+        return;
+    if (gate->client.auto_commit) {
+        (void)rdk->offsets_store(gate->rk, list); /* committed with the revocation */
+    } else {
+        rd_kafka_queue_t *queue = rdk->queue_new(gate->rk);
+        if (!rdk->commit_queue(gate->rk, list, queue, NULL, NULL)) {
+            rd_kafka_event_t *answer = rdk->queue_poll(queue, FLUSH_MS);
+            if (answer)
+                rdk->event_destroy(answer);
+        }
+        rdk->queue_destroy(queue);
+    }
+    rdk->topic_partition_list_destroy(list);
+}
+
+void
+jg_following_end(struct jg_gate *gate)
+{
+    drop_answers(gate);
+    if (gate->commits)
+        gate->rdk->queue_destroy(gate->commits);
+    gate->commits = NULL;
+}

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The question to the store, may this job start now, and what is done with its answer. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "connectors/kafka/own.h"
+#include "plugin/act.h"
+#include "plugin/coming.h"
+#include "plugin/counters.h"
+#include "plugin/known.h"
+
+#define INFLIGHT_MOST 100000 /* open jobs of one instance that the store knows; with more, the oldest go unrenewed */
+#define SLOT_POLL_MS 2       /* a ticketed job asks for a slot this often */
+#define LATER_POLL_MS 50     /* others */
+#define COMMITTED_MS 3000
+#define HASTY_MS 30000
+#define PACE_MS 50 /* what cannot be held comes again no sooner */
+#define UNSEEN_END "with batch calls or several polling threads the end of a job cannot be seen"
+#define UNSEEN_CURE                                                                                                    \
+    "set enable.auto.offset.store=false and store offsets when jobs are done, or take one message per poll on one "    \
+    "thread, or use dedup=until_executing"
+
+/* --- it runs --- */
+
+/* A producer's settings say until_executed, which ours do not, so nothing was refused: what this call has handed out
+ * before could not be given back. The claim ends at the start, since its end cannot be seen. */
+static enum jg_dedup
+end_claim_at_start(struct jg_gate *gate, const struct jg_coming *coming)
+{
+    jg_log_rated(&gate->log, &gate->rates[JG_RATE_REFUSED], JG_LOG_ERROR, "RUN",
+                 "class %s has dedup=until_executed at its producer, but " UNSEEN_END
+                 ": its claims end when its jobs start; " UNSEEN_CURE,
+                 coming->stamp.class_name);
+    return JG_DEDUP_UNTIL_EXECUTING;
+}
+
+static struct jg_run *
+new_run(struct jg_gate *gate, const struct jg_coming *coming)
+{
+    const rd_kafka_message_t *rkmessage = coming->rkmessage;
+    struct jg_run *run = jg_run_new(coming->topic, rkmessage->partition, rkmessage->offset);
+    if (!run)
+        return NULL;
+    run->started_ms = coming->now_ms;
+    if (coming->stamped != JG_STAMP_OURS)
+        return run;
+    memcpy(run->jid, coming->stamp.jid, sizeof run->jid);
+    memcpy(run->key, coming->stamp.key, sizeof run->key);
+    memcpy(run->class_name, coming->stamp.class_name, sizeof run->class_name);
+    run->dedup = coming->stamp.dedup;
+    run->dedup_ttl_ms = coming->policy.dedup_ttl_ms;
+    run->limited = gate->store && coming->policy.limit != 0;
+    run->run_ttl_ms = run->limited ? coming->policy.limit_ttl_ms : JG_RUN_TTL_MS;
+    if (run->dedup == JG_DEDUP_UNTIL_EXECUTED && gate->completion == JG_COMPLETION_AUTO)
+        run->dedup = end_claim_at_start(gate, coming);
+    run->in_store = run->limited || (gate->store && run->dedup == JG_DEDUP_UNTIL_EXECUTED && !coming->stamp.unclaimed);
+    snprintf(run->member, sizeof run->member, "%s@%s@%s/%d/%lld", run->jid, gate->id, coming->topic,
+             (int)rkmessage->partition, (long long)rkmessage->offset);
+    return run;
+}
+
+/* Bounded: an application that never commits must not cost memory without end. Under the lock. */
+static struct jg_run *
+make_room(struct jg_gate *gate)
+{
+    struct jg_run *oldest = gate->inflight.count >= INFLIGHT_MOST ? gate->inflight.head : NULL;
+    if (oldest)
+        jg_inflight_remove(&gate->inflight, oldest);
+    return oldest;
+}
+
+static void
+hand_out(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *run)
+{
+    rd_kafka_queue_t *probe = NULL;
+    struct jg_run *other = NULL;
+    jg_count(JG_COUNT_RUN, 1);
+    pthread_mutex_lock(&gate->lock);
+    if (gate->current) { /* another thread was handed a job while this one asked the store */
+        other = jg_gate_take_current(gate);
+        gate->completion = JG_COMPLETION_AUTO;
+    }
+    bool finished = gate->completion != JG_COMPLETION_POLL;
+    struct jg_run *lost = make_room(gate);
+    bool kept = gate->completion == JG_COMPLETION_POLL || (gate->completion == JG_COMPLETION_COMMIT && run->in_store);
+    if (kept)
+        jg_inflight_add(&gate->inflight, run);
+    int64_t renew_ms = (run->dedup_ttl_ms < run->run_ttl_ms ? run->dedup_ttl_ms : run->run_ttl_ms) / 3;
+    if (kept && run->in_store && renew_ms < gate->renew_every_ms) {
+        gate->renew_every_ms = renew_ms;
+        pthread_cond_signal(&gate->wake);
+    }
+    if (gate->completion == JG_COMPLETION_POLL) {
+        gate->current = run;
+        gate->current_thread = pthread_self();
+        atomic_store(&gate->busy, true);
+        probe = gate->consumer_queue;
+    }
+    bool told_at_close = gate->rebalanced;
+    bool limited = run->limited;
+    pthread_mutex_unlock(&gate->lock);
+    if (other)
+        jg_gate_end_unseen(gate, other, "a message");
+    jg_count(JG_COUNT_LOST_RUN, (lost != NULL) + (!kept && run->in_store));
+    jg_run_destroy(lost);
+    if (!kept)
+        jg_run_destroy(run);
+    if (finished)
+        jg_coming_finish_offset(gate, coming, true);
+    /* Another message in the queue will tell as well, and costs nothing; the background thread probes later. Without
+     * rebalances only a probe tells of a close, and a slot is waited for: what is in the queue may be no message. */
+    if (probe && (!told_at_close || limited || gate->rdk->queue_length(probe) == 0))
+        jg_probe_send(gate);
+}
+
+/* --- the question --- */
+
+bool
+jg_coming_needs_answer(const struct jg_coming *coming)
+{
+    if (coming->stamped != JG_STAMP_OURS)
+        return false;
+    bool claimed = coming->stamp.dedup != JG_DEDUP_NONE && !coming->stamp.unclaimed;
+    return claimed || coming->stamp.resumed > 0 || coming->policy.limit != 0;
+}
+
+/* A completion goes with the question, unless a renewal of some run is under way: it must not come after. */
+static bool
+may_go_along(struct jg_gate *gate, const struct jg_run *done)
+{
+    pthread_mutex_lock(&gate->lock);
+    bool renewing = gate->renewals != 0;
+    pthread_mutex_unlock(&gate->lock);
+    return done && done->in_store && !renewing;
+}
+
+/* Wait for the store? A batch call waits once: its messages cannot be kept back, and each would wait. */
+static bool
+is_patient(struct jg_gate *gate, const struct jg_coming *coming)
+{
+    return !coming->batch || !atomic_exchange(&gate->impatient, true);
+}
+
+/* The question itself. */
+static struct jg_op
+admit_op(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_run *run)
+{
+    struct jg_op op = jg_run_admit_op(run);
+    op.candidate_of = coming->stamp.candidate_of[0] ? coming->stamp.candidate_of : NULL;
+    op.limit = coming->policy.limit;
+    op.resumed = coming->stamp.resumed > 0;
+    op.grace_ms = jg_conf_grace_ms(gate->conf, &coming->policy);
+    op.hold_max = coming->policy.hold_max;
+    return op;
+}
+
+/* Ask, together with the completion of what ran before, and, when this class's limit is new to this instance, with what
+ * the settings say of it. `done` is finished, or handed to the background thread. */
+static enum jg_err
+ask_first(struct jg_gate *gate, const struct jg_coming *coming, struct jg_known *met, struct jg_run *done,
+          struct jg_op *ask)
+{
+    struct jg_op ops[3];
+    size_t count = 0;
+    bool along = may_go_along(gate, done);
+    if (along)
+        ops[count++] = jg_run_complete_op(done);
+    if (met) {
+        pthread_mutex_lock(&gate->lock);
+        ops[count++] = jg_known_sync_op(met, gate->id, &coming->policy);
+        pthread_mutex_unlock(&gate->lock);
+    }
+    ops[count++] = *ask;
+    enum jg_err err = jg_ask(gate, ops, count);
+    *ask = ops[count - 1];
+    if (err != JG_OK && ask->err != JG_OK && is_patient(gate, coming))
+        (void)!jg_ask_patiently(gate, ask, 1); /* its error is in `ask` */
+    if (ask->err == JG_OK)
+        atomic_store(&gate->impatient, false);
+    if (met && ops[along].err == JG_OK)
+        jg_known_synced(gate, met, &ops[along].override, coming->now_ms);
+    if (along && ops[0].err == JG_OK)
+        jg_gate_finish(gate, done);
+    else if (done)
+        jg_gate_end_later(gate, done, coming->now_ms);
+    return ask->err;
+}
+
+static void
+pause_ms(int64_t ms)
+{
+    struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000L};
+    nanosleep(&pause, NULL);
+}
+
+/* Did the group never commit an offset of this topic? Then nothing of it can have run before. */
+static bool
+is_fresh(struct jg_gate *gate, const struct jg_coming *coming)
+{
+    const struct jg_rdk *rdk = gate->rdk;
+    const struct jg_own own = {.rdk = rdk};
+    struct jg_own_topic topic;
+    struct jg_error error;
+    if (jg_own_topic(&own, gate->rk, coming->topic, &topic, &error) != JG_OK || topic.partitions == 0)
+        return false;
+    rd_kafka_topic_partition_list_t *list = rdk->topic_partition_list_new(topic.partitions);
+    for (int i = 0; i < topic.partitions; i++)
+        rdk->topic_partition_list_add(list, coming->topic, i);
+    bool fresh = !rdk->committed(gate->rk, list, COMMITTED_MS);
+    for (int i = 0; i < list->cnt; i++)
+        fresh = fresh && !list->elems[i].err && list->elems[i].offset < 0;
+    rdk->topic_partition_list_destroy(list);
+    return fresh;
+}
+
+int64_t
+jg_coming_patience_ms(const struct jg_gate *gate, const struct jg_coming *coming)
+{
+    bool hasty = coming->batch && jg_clock_ms() < atomic_load(&gate->hasty_until_ms);
+    return hasty ? 0 : gate->settings->store_wait_ms;
+}
+
+void
+jg_coming_was_patient(struct jg_gate *gate, const struct jg_coming *coming)
+{
+    if (coming->batch && jg_clock_ms() >= atomic_load(&gate->hasty_until_ms))
+        atomic_store(&gate->hasty_until_ms, jg_clock_ms() + HASTY_MS);
+}
+
+/* How long a job that cannot be decided may wait: a ticketed one for a slot, others as for a store that is down. A
+ * batch call cannot give it back, and waits for the end of the grace. */
+static int64_t
+patience_ms(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_op *ask)
+{
+    if (ask->reason == JG_REASON_LIMIT)
+        return coming->policy.resume_wait_ms;
+    int64_t wait_ms = jg_coming_patience_ms(gate, coming);
+    if (coming->batch && wait_ms > 0 && ask->reason == JG_REASON_GRACE)
+        wait_ms += ask->grace_ms;
+    return wait_ms;
+}
+
+/* Ask again until it is decided, within bounds. */
+static enum jg_err
+ask_later(struct jg_gate *gate, const struct jg_coming *coming, bool is_new, struct jg_op *ask)
+{
+    int64_t began_ms = jg_clock_ms();
+    enum jg_reason reason = ask->reason;
+    if (reason == JG_REASON_GRACE && is_new)
+        ask->fresh = is_fresh(gate, coming);
+    while (ask->err == JG_OK && ask->verdict == JG_LATER && !atomic_load(&gate->stopping)) {
+        if (ask->reason != reason)
+            began_ms = jg_clock_ms();
+        reason = ask->reason;
+        bool over = jg_clock_ms() - began_ms >= patience_ms(gate, coming, ask);
+        if (over && reason != JG_REASON_LIMIT)
+            jg_coming_was_patient(gate, coming);
+        if (over && reason == JG_REASON_FULL && coming->batch)
+            ask->hold_max = 0; /* it cannot be given back: one more is held */
+        else if (over && reason != JG_REASON_LIMIT)
+            break;
+        ask->last_try = over && reason == JG_REASON_LIMIT;
+        if (!over && !(ask->fresh && reason == JG_REASON_GRACE))
+            pause_ms(reason == JG_REASON_LIMIT ? SLOT_POLL_MS : LATER_POLL_MS);
+        (void)!jg_ask(gate, ask, 1);
+    }
+    return ask->err;
+}
+
+static enum jg_err
+admit(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_run *run, struct jg_run *done,
+      struct jg_op *answer)
+{
+    struct jg_known *met = NULL;
+    bool is_new = false;
+    *answer = admit_op(gate, coming, run);
+    if (run->limited && !done) /* a slot that is being given back may be the one that this job needs */
+        jg_worker_wait_completions(gate, gate->settings->store_timeout_ms);
+    if (run->limited)
+        met = jg_known_meet(gate, coming->stamp.class_name, &is_new);
+    enum jg_err err = ask_first(gate, coming, is_new ? met : NULL, done, answer);
+    if (!err)
+        err = ask_later(gate, coming, met && !atomic_load(&met->asked), answer);
+    if (!err && met && answer->verdict != JG_LATER)
+        atomic_store(&met->asked, true);
+    return err;
+}
+
+/* It runs although the store did not answer: told later, the store ends its claim then. */
+static void
+admit_later(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_run *run)
+{
+    struct jg_op op = jg_run_admit_op(run);
+    struct jg_pending *pending = jg_pending_new(&op);
+    jg_count(JG_COUNT_UNADMITTED, 1);
+    jg_log_rated(&gate->log, &gate->rates[JG_RATE_STORE], JG_LOG_ERROR, "STORE",
+                 "the store (jobgate.store) does not answer, and a batch call cannot keep messages back: jobs of topic "
+                 "%s run unasked, and so may their duplicates",
+                 coming->topic);
+    if (!pending)
+        return;
+    pending->give_up_ms = coming->now_ms + run->dedup_ttl_ms; /* by then the claim is gone */
+    if (!jg_worker_push(gate, pending))
+        jg_pending_destroy(pending);
+}
+
+bool
+jg_coming_end_done(struct jg_gate *gate, struct jg_run *done, int64_t now_ms)
+{
+    if (done)
+        jg_gate_end_later(gate, done, now_ms);
+    return done != NULL;
+}
+
+/* It runs, although it should not: this call cannot give it back, and it must not be lost. */
+static void
+run_unheld(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *run, const char *why)
+{
+    jg_count(JG_COUNT_UNADMITTED, 1);
+    jg_log_rated(&gate->log, &gate->rates[JG_RATE_STORE], JG_LOG_ERROR, "HOLD",
+                 "class %s: a job over its limit runs, since a batch call cannot give it back: %s",
+                 coming->stamp.class_name, why);
+    hand_out(gate, coming, run);
+}
+
+static void
+hold(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *run, enum jg_reason reason)
+{
+    struct jg_error error = {.text = ""};
+    enum jg_err err = jg_defer(gate, coming, reason, &error);
+    if (err != JG_OK && coming->batch) {
+        run_unheld(gate, coming, run, error.text);
+        return;
+    }
+    jg_run_destroy(run);
+    if (err == JG_OK)
+        return;
+    pause_ms(PACE_MS);
+    jg_log_rated(&gate->log, &gate->rates[JG_RATE_HELD_BACK], JG_LOG_ERROR, "HOLD", "class %s: %s",
+                 coming->stamp.class_name, error.text);
+    jg_coming_hold_back(gate, coming,
+                        "jobgate: this job is over its class's limit and cannot be moved to its holding topic, see the "
+                        "log; it comes again");
+}
+
+/* The store was asked, and says nothing yet. */
+static void
+decide_nothing(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *run, const struct jg_op *answer)
+{
+    if (coming->batch) {
+        run_unheld(gate, coming, run, jg_reason_name(answer->reason));
+        return;
+    }
+    jg_run_destroy(run);
+    jg_coming_hold_back(
+        gate, coming,
+        answer->reason == JG_REASON_FULL
+            ? "jobgate: as many jobs of this class are held as hold.max allows; it comes again"
+            : "jobgate: the store (jobgate.store) is new or has lost its data, and is told who runs; it comes again");
+}
+
+static void
+act(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *run, const struct jg_op *answer)
+{
+    switch (answer->verdict) {
+    case JG_RUN:
+        run->epoch = answer->epoch;
+        hand_out(gate, coming, run);
+        return;
+    case JG_HOLD:
+        hold(gate, coming, run, answer->reason);
+        return;
+    case JG_SKIP:
+        jg_run_destroy(run);
+        jg_coming_skip(gate, coming, answer->original);
+        return;
+    case JG_LATER:
+        decide_nothing(gate, coming, run, answer);
+        return;
+    }
+}
+
+void
+jg_gate_decide(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *done)
+{
+    struct jg_op answer;
+    struct jg_run *run = new_run(gate, coming);
+    if (!run) {
+        jg_coming_end_done(gate, done, coming->now_ms);
+        jg_coming_hold_back(gate, coming, "jobgate: out of memory");
+        return;
+    }
+    if (!jg_coming_needs_answer(coming) || !gate->store) { /* no store: in a batch call, which cannot keep it back */
+        if (jg_coming_needs_answer(coming))
+            jg_log_rated(&gate->log, &gate->rates[JG_RATE_STORE], JG_LOG_ERROR, "STORE", JG_NO_STORE);
+        jg_coming_end_done(gate, done, coming->now_ms);
+        hand_out(gate, coming, run);
+        return;
+    }
+    if (jg_defer_is_under_way(gate, coming)) { /* it was to be held, which took too long: it is not asked again */
+        jg_coming_end_done(gate, done, coming->now_ms);
+        hold(gate, coming, run, JG_REASON_LIMIT);
+        return;
+    }
+    enum jg_err err = admit(gate, coming, run, done, &answer);
+    if (err == JG_OK) {
+        act(gate, coming, run, &answer);
+        return;
+    }
+    if (coming->batch) {
+        admit_later(gate, coming, run);
+        hand_out(gate, coming, run);
+        return;
+    }
+    jg_run_destroy(run);
+    jg_coming_hold_back(gate, coming,
+                        "jobgate: the store (jobgate.store) does not answer, so it cannot be told whether this job may "
+                        "run; it comes again");
+}
