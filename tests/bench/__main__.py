@@ -32,7 +32,7 @@ rates, it ends with 0.
 
 def arguments():
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.split("\n")[0], epilog=HELP)
-    parser.add_argument("--quick", action="store_true", help="2 short rounds, less than a minute; for a first look only")
+    parser.add_argument("--quick", action="store_true", help="2 short rounds, about a minute; for a first look only")
     parser.add_argument("--rounds", type=int, metavar="N", help="so many rounds (default 11)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured there")
     parser.add_argument("--no-build", action="store_true", help="(of the script) measure what is built, as it is")
@@ -96,7 +96,7 @@ def main():
             bench = Bench(kafka, redis)
             rounds, plan = measure(options, bench)
             found = {"rounds": rounds, "quick": options.quick, "machine": before, "versions": versions(bench),
-                     "jobs_per_run": plan.sizes, **report.results(plan.samples)}
+                     "jobs_per_run": plan.sizes, **report.results(plan.samples, plan.gaps_ms)}
     except (BenchError, ServerError, KafkaException) as error:
         sys.exit(f"bench: {error}")
     except KeyboardInterrupt:

@@ -4,7 +4,7 @@
 import uuid
 from dataclasses import dataclass
 
-from bench.programs import WARM_UP
+from bench.programs import AMPLE, CLASS, OTHER_CLASS, PAUSED, WARM_UP
 
 # What each series is, for the table.
 SERIES = {
@@ -19,6 +19,11 @@ SERIES = {
     "consume.until_executing": "dedup=until_executing",
     "consume.until_executed": "dedup=until_executed",
     "consume.duplicates": "dedup=until_executing, 90 % marked duplicates (skipped)",
+    "consume.limited": "dedup=none, a limit that nothing reaches",
+    "defer": "dedup=none, the class is paused: every job goes to the holding topic",
+    "resume": "the same jobs, back from the holding topic, each an empty job",
+    "other.alone": "dedup=none, a limit that nothing reaches, nothing held",
+    "other.behind": "the same, with held jobs of another class on the topic",
     "redis.ping": "PING, one a round trip",
     "redis.claim": "claim, one a round trip, no confirm",
     "redis.produce.1": "claim, one a round trip; confirms in pipelines of 64",
@@ -49,6 +54,9 @@ COMPARISONS = [
     Comparison("consume.until_executed", "redis.run.until_executed", 0.9, "the same script calls, without Kafka"),
     Comparison("produce.until_executing.1", "redis.claim", None, "stricter: as if confirming were free"),
     Comparison("produce.until_executing.8", "redis.produce.64", None, "a pipeline that eight callers cannot fill"),
+    Comparison("defer", "consume.limited", None, "to hold a job against to run it"),
+    Comparison("resume", "consume.limited", None, "to bring a job back and run it against to run it"),
+    Comparison("other.behind", "other.alone", None, "what held jobs cost other classes"),
     Comparison("produce.duplicates", "produce.until_executing.1", None, "a duplicate against an original"),
 ]
 
@@ -58,6 +66,9 @@ CALL_AIMS = {"until_executing": 3, "until_executed": 4}
 # Of ten equal jobs nine are duplicates.
 COPIES = 10
 
+# Jobs of a round whose resume latency is measured, one after the other.
+LATE_JOBS = 100
+
 
 class Plan:
     """Carries rounds out. `sizes` says how many jobs a series has in one run."""
@@ -66,6 +77,7 @@ class Plan:
         self.bench = bench
         self.sizes = sizes
         self.samples = {name: [] for name in SERIES}
+        self.gaps_ms = []
         self._filled = None
 
     def fill(self):
@@ -79,8 +91,9 @@ class Plan:
     def round(self, number):
         """Neighbours are what is compared; each round turns their order around."""
         self._ungoverned(number)
-        for group in (self._executing, self._executed, self._eight, self._duplicates):
+        for group in (self._executing, self._executed, self._eight, self._duplicates, self._limits):
             group(number)
+        self._latency()
         self._note("redis.ping", self.bench.bare("ping", self.sizes["redis.ping"]))
         # Once more, since 3 % of a difference takes more samples than 10 %.
         self._ungoverned(number + 1)
@@ -92,13 +105,18 @@ class Plan:
         for step in steps if number % 2 else reversed(steps):
             step()
 
-    def _topic(self):
+    def _topic(self, partitions=1):
         # What was deleted goes soon: the disk need not hold the whole run.
-        return self.bench.kafka.create_topic(f"jobs-{uuid.uuid4().hex}", config={"file.delete.delay.ms": 1000})
+        return self.bench.kafka.create_topic(f"jobs-{uuid.uuid4().hex}", partitions,
+                                             {"file.delete.delay.ms": 1000})
 
     def _drop(self, topic):
+        """With its holding topics."""
         admin = self.bench.kafka.admin()
-        admin.delete_topics([topic])[topic].result(30)
+        names = [name for name in admin.list_topics(timeout=30).topics
+                 if name == topic or name.startswith(f"{topic}.")]
+        for done in admin.delete_topics(names).values():
+            done.result(30)
 
     def _ungoverned(self, number):
         bench, sizes = self.bench, self.sizes
@@ -140,6 +158,46 @@ class Plan:
         del number
         distinct = self.sizes["produce.duplicates"] // COPIES
         self._governed("produce.duplicates", "consume.duplicates", "until_executing", distinct=distinct)
+
+    def _limits(self, number):
+        """The rounds of one class: paused, then not; and what another class on the same topic notices of it."""
+        self._each(number, self._passing, self._held)
+        self._each(number, lambda: self._others("other.alone", 0),
+                   lambda: self._others("other.behind", self.sizes["defer"]))
+
+    def _passing(self):
+        bench, jobs = self.bench, self.sizes["consume.limited"]
+        topic = self._topic()
+        bench.redis.flush()
+        bench.produce(topic, jobs)
+        self._note("consume.limited", bench.consume_limited(topic, jobs + WARM_UP, {CLASS: AMPLE}))
+        self._drop(topic)
+
+    def _held(self):
+        bench, jobs = self.bench, self.sizes["defer"]
+        topic, group = self._topic(), f"bench-{uuid.uuid4().hex}"
+        bench.redis.flush()
+        bench.produce(topic, jobs)
+        self._note("defer", bench.consume_limited(topic, jobs + WARM_UP, {CLASS: PAUSED}, group))
+        self._note("resume", bench.consume_limited(topic, jobs + WARM_UP, {CLASS: AMPLE}, group))
+        self._drop(topic)
+
+    def _others(self, name, held):
+        bench, jobs = self.bench, self.sizes["other.alone"]
+        topic, group = self._topic(), f"bench-{uuid.uuid4().hex}"
+        limits = {CLASS: PAUSED, OTHER_CLASS: AMPLE}
+        bench.redis.flush()
+        if held:
+            bench.produce(topic, held)
+            bench.consume_limited(topic, held + WARM_UP, limits, group)
+        bench.produce(topic, jobs, cls=OTHER_CLASS)
+        self._note(name, {**bench.consume_limited(topic, jobs + WARM_UP, limits, group), "held": held})
+        self._drop(topic)
+
+    def _latency(self):
+        topic = self._topic(partitions=2)
+        self.gaps_ms += self.bench.resume_gaps(topic, LATE_JOBS)
+        self._drop(topic)
 
     def _bare(self, name, what, *words):
         self._note(name, self.bench.bare(what, self.sizes[name], *words))

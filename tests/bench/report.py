@@ -4,6 +4,7 @@
 from statistics import median
 
 from bench.plan import CALL_AIMS, COMPARISONS, SERIES
+from support.crew import percentile
 
 # What a client sends by itself; the rest is what the scripts call inside.
 OUTER = {"evalsha", "eval", "script|load", "info", "config|resetstat", "config|get", "auth", "select", "hello", "ping",
@@ -37,10 +38,8 @@ def comparison(samples, wanted):
     }
 
 
-def calls(samples, dedup):
-    """Per job, over all rounds: claim and confirm from the producer's run, admit and complete from the consumer's."""
-    found = samples[f"produce.{dedup}.1"] + samples[f"consume.{dedup}"]
-    jobs = sum(sample["governed"] for sample in samples[f"produce.{dedup}.1"])
+def calls(found, jobs, aim):
+    """Per job, over all rounds."""
     totals = {}
     for sample in found:
         for name, count in sample["commands"].items():
@@ -48,17 +47,37 @@ def calls(samples, dedup):
     inner = {name: count / jobs for name, count in sorted(totals.items()) if name not in OUTER}
     return {
         "script_calls_per_job": totals.get("evalsha", 0) / jobs,
-        "aim": CALL_AIMS[dedup],
+        "aim": aim,
         "inner_commands_per_job": sum(inner.values()),
         "inner_commands": inner,
     }
 
 
-def results(samples):
+def all_calls(samples):
+    """With dedup: claim and confirm from the producer's run, admit and complete from the consumer's. With a limit alone:
+    of a job that passes, and of one that is held and comes back."""
+    def governed(name):
+        return sum(sample["governed"] for sample in samples[name])
+
+    found = {f"dedup={dedup}": calls(samples[f"produce.{dedup}.1"] + samples[f"consume.{dedup}"],
+                                     governed(f"produce.{dedup}.1"), aim) for dedup, aim in CALL_AIMS.items()}
+    found["limit, passing"] = calls(samples["consume.limited"], governed("consume.limited"), None)
+    found["limit, held"] = calls(samples["defer"], governed("defer"), None)
+    found["limit, resumed"] = calls(samples["resume"], governed("resume"), None)
+    return found
+
+
+def latency(gaps_ms):
+    return {"jobs": len(gaps_ms), "p50_ms": percentile(gaps_ms, 50), "p99_ms": percentile(gaps_ms, 99),
+            "max_ms": max(gaps_ms)}
+
+
+def results(samples, gaps_ms):
     return {
         "series": series(samples),
         "comparisons": [comparison(samples, wanted) for wanted in COMPARISONS],
-        "calls": {dedup: calls(samples, dedup) for dedup in CALL_AIMS},
+        "calls": all_calls(samples),
+        "resume_latency": latency(gaps_ms),
     }
 
 
@@ -93,11 +112,17 @@ def _ratios(found):
 
 
 def _calls(found):
-    rows = [[f"dedup={dedup}", f"{entry['script_calls_per_job']:.3f}", str(entry["aim"]),
+    rows = [[what, f"{entry['script_calls_per_job']:.3f}", "" if entry["aim"] is None else str(entry["aim"]),
              f"{entry['inner_commands_per_job']:.2f}",
              " ".join(f"{name} {count:.2f}" for name, count in entry["inner_commands"].items() if count >= 0.005)]
-            for dedup, entry in found.items()]
+            for what, entry in found.items()]
     return _table(["Redis, per job", "script calls", "aim", "inner commands", "of these"], rows)
+
+
+def _latency(found):
+    return _table(["resume latency", "p50 ms", "p99 ms", "max ms", ""], [
+        ["limit=1, 5 ms jobs", *(f"{found[name]:.1f}" for name in ("p50_ms", "p99_ms", "max_ms")),
+         f"from the end of a job to the start of the next, {found['jobs']} times"]])
 
 
 def _warnings(found):
@@ -112,5 +137,6 @@ def _warnings(found):
 
 def text(found):
     """The tables."""
-    return "\n".join([*_rates(found["series"]), "", *_ratios(found["comparisons"]), "", *_calls(found["calls"]),
+    return "\n".join([*_rates(found["series"]), "", *_ratios(found["comparisons"]), "", *_calls(found["calls"]), "",
+                      *_latency(found["resume_latency"]),
                       *_warnings(found["series"])])
