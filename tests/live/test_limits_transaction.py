@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The resumer killed at each step of its transaction: no held job is lost, and none is produced twice."""
+
+import queue
+import random
+from collections import defaultdict
+
+import pytest
+
+from support.app import raw_produce_many
+from support.jobs import timed_jobs
+from support.kafka import KafkaCluster
+from support.kafka_proxy import (ADD_OFFSETS_TO_TXN, ADD_PARTITIONS_TO_TXN, END_TXN, PRODUCE, TXN_OFFSET_COMMIT,
+                                 KafkaProxy)
+from support.processes import wait_until
+
+LIMIT = "jobgate.class.Mail.limit"
+PAUSED = -1
+SETTINGS = {LIMIT: PAUSED, "jobgate.default.dedup": "none", "jobgate.resumer": "separate"}
+VICTIM = "the-resumer"
+PARTITIONS = 2
+# More than two transactions' worth: what a first one brought back is not brought back again, either.
+JOBS = 1200
+STEPS = {"AddPartitionsToTxn": ADD_PARTITIONS_TO_TXN, "Produce": PRODUCE, "AddOffsetsToTxn": ADD_OFFSETS_TO_TXN,
+         "TxnOffsetCommit": TXN_OFFSET_COMMIT, "EndTxn": END_TXN}
+
+
+@pytest.fixture(scope="module")
+def proxied_kafka():
+    """-> (cluster, proxy): a broker that tells its clients to come through the proxy."""
+    cluster = KafkaCluster()
+    with KafkaProxy(lambda: cluster.node(1).broker_port) as proxy:
+        cluster.settings["advertised.listeners"] = f"PLAINTEXT://{proxy.address}"
+        with cluster:
+            yield cluster, proxy
+
+
+@pytest.fixture
+def make_victim(proxied_kafka, make_resumer):
+    """make_victim(site, api_key, when, nth): a resumer that is killed there; returns when it is."""
+    _, proxy = proxied_kafka
+
+    def make(site, api_key, when, nth):
+        started = queue.Queue()
+        proxy.arm(VICTIM, api_key, when, lambda: started.get(timeout=30).kill(), nth)
+        victim = make_resumer(site, {"jobgate.kafka.client.id": VICTIM})
+        started.put(victim)
+        assert proxy.await_pulled(30), f"it never came to request {nth} with key {api_key}:\n{victim.log}"
+        assert not victim.running()
+
+    yield make
+    proxy.disarm()
+
+
+def hold_all(site, recorder, crew, jobs):
+    """All are held, and committed, so that nobody gets them again; then no consumer is left."""
+    raw_produce_many(site.kafka, site.topic, jobs)
+    site.await_held(len(jobs), timeout_s=60)
+    ends = {message.partition: message.offset + 1 for message in site.log()}
+    wait_until(lambda: all(site.committed(number) == end for number, end in ends.items()), 30, "all is committed",
+               interval_s=0.1)
+    crew.kill(0)
+    assert not recorder.runs("Mail")
+
+
+def resumed_copies(messages):
+    return [message for message in messages if message.header("jobgate-resumed")]
+
+
+def copies_by_jid(messages):
+    """{jid: how often each of its copies had been resumed}."""
+    copies = defaultdict(list)
+    for message in messages:
+        copies[message.jid].append(int(message.header("jobgate-resumed") or 0))
+    return copies
+
+
+@pytest.mark.parametrize("when", ["before", "sent", "answered"])
+@pytest.mark.parametrize("step", STEPS)
+def test_a_resumer_killed_at_this_step_loses_no_held_job_and_produces_none_twice(
+        make_crew_site, make_crew, make_resumer, make_victim, proxied_kafka, recorder, step, when):
+    site = make_crew_site(SETTINGS, kafka=proxied_kafka[0], partitions=PARTITIONS)
+    jobs = timed_jobs("Mail", JOBS, random.Random(1), 0, 0)
+    hold_all(site, recorder, make_crew(site, 1, {"auto.commit.interval.ms": 100}), jobs)
+    site.jobgate("limit", "Mail", 0)
+    # The second such request: some of the transaction, or a whole one before it, is done.
+    make_victim(site, STEPS[step], when, nth=2)
+    written_by_victim = len(resumed_copies(site.log("read_uncommitted")))
+    successor = make_resumer(site)
+    site.await_held(0)
+    wait_until(lambda: len(resumed_copies(site.log())) >= JOBS, 30, "every held job is in the origin topic again",
+               interval_s=0.1)
+    successor.stop()
+    copies = copies_by_jid(site.log())
+    wrong = {job.jid: copies[job.jid] for job in jobs if sorted(copies[job.jid]) != [0, 1]}
+    assert not wrong
+    assert len(copies) == JOBS
+    site.await_held(0)
+    aborted = len(resumed_copies(site.log("read_uncommitted"))) - JOBS
+    print(f"{written_by_victim} were written when it was killed, {aborted} of them aborted")
+    # Was it in the middle of a transaction?
+    if (step, when) in (("Produce", "answered"), ("EndTxn", "before")):
+        assert aborted > 0
+    if (step, when) == ("EndTxn", "answered"):
+        assert aborted == 0
