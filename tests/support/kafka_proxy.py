@@ -48,7 +48,7 @@ class KafkaProxy:
 
     def arm(self, client_id, api_key, when, act, nth=1):
         """Once, at the nth request with that key that this client sends from now on: act(), and drop the connection.
-        `when`: "before" it is passed on, as soon as it is "sent", or when it is "answered" and the client does not know.
+        `when`: "before" it is passed on, as soon as it is "sent", or "answered", which the client does not learn.
         """
         assert when in ("before", "sent", "answered")
         with self._lock:
