@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
 
-#include <time.h>
-
 static int64_t
 read_us(clockid_t id)
 {
@@ -27,4 +25,18 @@ int64_t
 jg_wall_ms(void)
 {
     return read_us(CLOCK_REALTIME) / 1000;
+}
+
+struct timespec
+jg_clock_timespec(int64_t ms)
+{
+    return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000L};
+}
+
+void
+jg_clock_pause_ms(int64_t ms)
+{
+    struct timespec pause = jg_clock_timespec(ms);
+    if (ms > 0)
+        nanosleep(&pause, NULL);
 }

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Asking the store on an application's thread: every wait has a bound, every failure is counted and told. */
-#include <time.h>
-
 #include "base/clock.h"
 #include "plugin/counters.h"
 #include "plugin/gate.h"
@@ -26,8 +24,7 @@ jg_ask_patiently(struct jg_gate *gate, struct jg_op *ops, size_t count)
         int64_t left_ms = deadline_ms - jg_clock_ms();
         if (err == JG_OK || left_ms <= 0 || atomic_load(&gate->stopping))
             return err;
-        struct timespec pause = {.tv_sec = 0, .tv_nsec = RETRY_MS * 1000000L};
-        nanosleep(&pause, NULL);
+        jg_clock_pause_ms(RETRY_MS);
         if (!jg_store_wait(gate->store, left_ms))
             return err;
     }

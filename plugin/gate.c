@@ -8,6 +8,7 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "connectors/kafka/holding.h"
 #include "plugin/coming.h"
 #include "plugin/counters.h"
@@ -74,13 +75,9 @@ init_id(struct jg_gate *gate)
 static void
 init_sync(struct jg_gate *gate)
 {
-    pthread_condattr_t attr;
     pthread_mutex_init(&gate->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&gate->wake, &attr);
-    pthread_cond_init(&gate->idle, &attr);
-    pthread_condattr_destroy(&attr);
+    jg_cond_init(&gate->wake);
+    jg_cond_init(&gate->idle);
 }
 
 static void

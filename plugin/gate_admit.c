@@ -2,7 +2,6 @@
 /* The question to the store, may this job start now, and what is done with its answer. */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "connectors/kafka/own.h"
@@ -188,13 +187,6 @@ ask_first(struct jg_gate *gate, const struct jg_coming *coming, struct jg_known 
     return ask->err;
 }
 
-static void
-pause_ms(int64_t ms)
-{
-    struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000L};
-    nanosleep(&pause, NULL);
-}
-
 /* Did the group never commit an offset of this topic? Then nothing of it can have run before. */
 static bool
 is_fresh(struct jg_gate *gate, const struct jg_coming *coming)
@@ -263,7 +255,7 @@ ask_later(struct jg_gate *gate, const struct jg_coming *coming, bool is_new, str
             break;
         ask->last_try = over && reason == JG_REASON_LIMIT;
         if (!over && !(ask->fresh && reason == JG_REASON_GRACE))
-            pause_ms(reason == JG_REASON_LIMIT ? SLOT_POLL_MS : LATER_POLL_MS);
+            jg_clock_pause_ms(reason == JG_REASON_LIMIT ? SLOT_POLL_MS : LATER_POLL_MS);
         (void)!jg_ask(gate, ask, 1);
     }
     return ask->err;
@@ -337,7 +329,7 @@ hold(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *run, e
     jg_run_destroy(run);
     if (err == JG_OK)
         return;
-    pause_ms(PACE_MS);
+    jg_clock_pause_ms(PACE_MS);
     jg_log_rated(&gate->log, &gate->rates[JG_RATE_HELD_BACK], JG_LOG_ERROR, "HOLD", "class %s: %s",
                  coming->stamp.class_name, error.text);
     jg_coming_hold_back(gate, coming,

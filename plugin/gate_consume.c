@@ -2,7 +2,6 @@
 /* The consumer's side: what the application had is done; may the next message run? */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "connectors/kafka/holding.h"
@@ -69,14 +68,6 @@ jg_coming_hold_back(struct jg_gate *gate, const struct jg_coming *coming, const 
     jg_act_hold_back(gate, coming->rkmessage, reason);
 }
 
-static void
-pause_ms(int64_t ms)
-{
-    struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000L};
-    if (ms > 0)
-        nanosleep(&pause, NULL);
-}
-
 /* A refusal comes once a second: the seek brings the message again at once. In a batch call nothing is sought back, and
  * the call runs through what there is; in neither case is anything stored, so that it all comes again one day. */
 static void
@@ -87,14 +78,14 @@ refuse(struct jg_gate *gate, const struct jg_coming *coming, const char *reason)
     if (coming->batch) {
         if (taken) /* librdkafka 2.0 stores before it shows us a message of a batch */
             jg_storing_store(gate, coming->rkmessage, false);
-        pause_ms(BATCH_REFUSAL_MS);
+        jg_clock_pause_ms(BATCH_REFUSAL_MS);
         jg_log_rated(&gate->log, &gate->rates[JG_RATE_HELD_BACK], JG_LOG_ERROR, "REFUSED", "%s/%d/%lld: %s",
                      coming->topic, (int)coming->rkmessage->partition, (long long)coming->rkmessage->offset, reason);
         jg_act_withhold(coming->rkmessage, reason);
         return;
     }
     int64_t wait_ms = atomic_load(&gate->refusal_due_ms) - coming->now_ms;
-    pause_ms(wait_ms);
+    jg_clock_pause_ms(wait_ms);
     atomic_store(&gate->refusal_due_ms, coming->now_ms + (wait_ms > 0 ? wait_ms : 0) + REFUSAL_EVERY_MS);
     jg_coming_hold_back(gate, coming, reason);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/thread.h"
 #include "plugin/act.h"
 #include "plugin/counters.h"
 #include "plugin/stamp.h"
@@ -84,10 +85,9 @@ is_compacted(struct jg_gate *gate, const char *topic, int64_t now_ms)
     if (is_new)
         pthread_cond_signal(&gate->wake);
     int64_t until_ms = noted_ms + gate->settings->store_timeout_ms;
-    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = (until_ms % 1000) * 1000000L};
     while ((state == JG_COMPACTION_NEW || state == JG_COMPACTION_ASKED) && now_ms < until_ms && !timed_out &&
            gate->worker_started) {
-        timed_out = pthread_cond_timedwait(&gate->idle, &gate->lock, &until) != 0;
+        timed_out = !jg_cond_wait(&gate->idle, &gate->lock, until_ms);
         state = jg_compaction_look(&gate->compaction, topic, now_ms, &is_new, &noted_ms);
     }
     pthread_mutex_unlock(&gate->lock);

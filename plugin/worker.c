@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The background thread of an instance: confirms and releases claims, keeps the unacknowledged ones alive, renews and
  * completes runs, probes, looks after the store's connection. It starts with the first governed message. */
-#include <errno.h>
-#include <signal.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "plugin/counters.h"
 #include "plugin/gate.h"
 #include "plugin/guard.h"
@@ -20,12 +18,6 @@
 #define ASKED_TICK_MS 5    /* while an answer of the broker is due */
 #define DOWN_TICK_MS 25    /* while the store is down */
 #define STOP_EXTRA_MS 1000 /* beyond the store's own bounds, for a stop */
-
-static struct timespec
-at_ms(int64_t ms)
-{
-    return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000L};
-}
 
 /* --- one batch of waiting operations --- */
 
@@ -244,11 +236,11 @@ rest(struct jg_gate *gate, bool asked, bool store_ok, int64_t renewed_ms)
 {
     pthread_mutex_lock(&gate->lock);
     int64_t renew_every_ms = gate->renew_every_ms;
-    struct timespec until = at_ms(next_tick(gate, asked, jg_clock_ms(), renewed_ms));
+    int64_t until_ms = next_tick(gate, asked, jg_clock_ms(), renewed_ms);
     bool timed_out = false;
     while (!timed_out && !atomic_load(&gate->stopping) && !(gate->store && gate->queue.head && store_ok) &&
            renew_every_ms == gate->renew_every_ms && !gate->follows)
-        timed_out = pthread_cond_timedwait(&gate->wake, &gate->lock, &until) == ETIMEDOUT;
+        timed_out = !jg_cond_wait(&gate->wake, &gate->lock, until_ms);
     pthread_mutex_unlock(&gate->lock);
 }
 
@@ -302,14 +294,10 @@ work(void *opaque)
 void
 jg_worker_start(struct jg_gate *gate)
 {
-    sigset_t all, before;
     int failed = 0;
     pthread_mutex_lock(&gate->lock);
     if (!gate->worker_started && !gate->worker_failed && !atomic_load(&gate->stopping)) {
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before); /* the host's signals are the host's */
-        failed = pthread_create(&gate->worker, NULL, work, gate);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        failed = jg_thread_start(&gate->worker, work, gate);
         gate->worker_started = failed == 0;
         gate->worker_failed = failed != 0;
     }
@@ -345,9 +333,9 @@ jg_worker_push(struct jg_gate *gate, struct jg_pending *pending)
 void
 jg_worker_wait_completions(struct jg_gate *gate, int64_t timeout_ms)
 {
-    struct timespec until = at_ms(jg_clock_ms() + timeout_ms);
+    int64_t until_ms = jg_clock_ms() + timeout_ms;
     pthread_mutex_lock(&gate->lock);
-    while (gate->completions && !pthread_cond_timedwait(&gate->idle, &gate->lock, &until))
+    while (gate->completions && jg_cond_wait(&gate->idle, &gate->lock, until_ms))
         ;
     pthread_mutex_unlock(&gate->lock);
 }
@@ -364,6 +352,5 @@ jg_worker_stop(struct jg_gate *gate)
     if (!started)
         return true;
     /* A stop costs at most an exchange under way, the drain's time, and one exchange more. */
-    struct timespec until = at_ms(jg_clock_ms() + 5 * gate->settings->store_timeout_ms + STOP_EXTRA_MS);
-    return pthread_clockjoin_np(gate->worker, NULL, CLOCK_MONOTONIC, &until) == 0;
+    return jg_thread_join(gate->worker, jg_clock_ms() + 5 * gate->settings->store_timeout_ms + STOP_EXTRA_MS);
 }

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "connectors/kafka/holder.h"
 
-#include <errno.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "connectors/kafka/deferral.h"
 #include "connectors/kafka/holding.h"
 #include "plugin/counters.h"
@@ -393,17 +391,6 @@ work(void *opaque)
 /* --- seen from other threads --- */
 
 static void
-init_sync(struct jg_holder *holder)
-{
-    pthread_condattr_t attr;
-    pthread_mutex_init(&holder->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&holder->changed, &attr);
-    pthread_condattr_destroy(&attr);
-}
-
-static void
 free_all(struct jg_holder *holder)
 {
     struct jg_deferrals *lists[] = {&holder->queue, &holder->sent, &holder->again, &holder->arrived};
@@ -423,18 +410,14 @@ struct jg_holder *
 jg_holder_new(const struct jg_holder_options *options, struct jg_error *error)
 {
     struct jg_holder *holder = calloc(1, sizeof *holder);
-    sigset_t all, before;
     snprintf(error->text, sizeof error->text, "jobgate cannot start the thread that holds jobs");
     if (!holder)
         return NULL;
     holder->options = *options;
-    init_sync(holder);
+    pthread_mutex_init(&holder->lock, NULL);
+    jg_cond_init(&holder->changed);
     holder->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool failed = holder->wake_fd < 0 || pthread_create(&holder->thread, NULL, work, holder);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (!failed)
+    if (holder->wake_fd >= 0 && !jg_thread_start(&holder->thread, work, holder))
         return holder;
     free_all(holder);
     return NULL;
@@ -443,12 +426,10 @@ jg_holder_new(const struct jg_holder_options *options, struct jg_error *error)
 bool
 jg_holder_stop(struct jg_holder *holder, int64_t timeout_ms)
 {
-    int64_t end_ms = jg_clock_ms() + timeout_ms + 2 * JG_OWN_ADMIN_MS;
-    struct timespec until = {.tv_sec = end_ms / 1000, .tv_nsec = (end_ms % 1000) * 1000000L};
     holder->stop_ms = jg_clock_ms() + timeout_ms;
     atomic_store(&holder->stopping, true);
     wake(holder);
-    if (pthread_clockjoin_np(holder->thread, NULL, CLOCK_MONOTONIC, &until))
+    if (!jg_thread_join(holder->thread, holder->stop_ms + 2 * JG_OWN_ADMIN_MS))
         return false;
     free_all(holder);
     return true;
@@ -459,11 +440,10 @@ static enum jg_err
 wait_for(struct jg_holder *holder, struct jg_deferral *each, int64_t wait_ms, struct jg_error *error)
 {
     int64_t until_ms = jg_clock_ms() + wait_ms;
-    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = (until_ms % 1000) * 1000000L};
     bool late = false;
     each->waiters++;
     while (each->state != JG_DEFERRAL_ARRIVED && !late && !atomic_load(&holder->stopping))
-        late = pthread_cond_timedwait(&holder->changed, &holder->lock, &until) == ETIMEDOUT;
+        late = !jg_cond_wait(&holder->changed, &holder->lock, until_ms);
     each->waiters--;
     if (each->state == JG_DEFERRAL_ARRIVED) {
         if (!each->waiters) {
@@ -509,10 +489,9 @@ static enum jg_err
 await_room(struct jg_holder *holder, int64_t room_ms, struct jg_error *error)
 {
     int64_t until_ms = jg_clock_ms() + room_ms;
-    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = (until_ms % 1000) * 1000000L};
     bool late = false;
     while (is_full(holder) && !late && !atomic_load(&holder->stopping))
-        late = pthread_cond_timedwait(&holder->changed, &holder->lock, &until) == ETIMEDOUT;
+        late = !jg_cond_wait(&holder->changed, &holder->lock, until_ms);
     if (!is_full(holder))
         return JG_OK;
     snprintf(error->text, sizeof error->text, "%s",
@@ -587,11 +566,10 @@ void
 jg_holder_leave(struct jg_holder *holder, const char *topic, int32_t partition, int64_t timeout_ms)
 {
     int64_t until_ms = jg_clock_ms() + timeout_ms;
-    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = (until_ms % 1000) * 1000000L};
     bool late = false;
     pthread_mutex_lock(&holder->lock);
     while (!late && has_any(holder, topic, partition))
-        late = pthread_cond_timedwait(&holder->changed, &holder->lock, &until) == ETIMEDOUT;
+        late = !jg_cond_wait(&holder->changed, &holder->lock, until_ms);
     forget_all(holder, topic, partition);
     pthread_mutex_unlock(&holder->lock);
 }

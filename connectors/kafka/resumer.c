@@ -3,7 +3,6 @@
 #include "connectors/kafka/resumer.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "connectors/kafka/holding.h"
 #include "connectors/kafka/resumer_impl.h"
 #include "plugin/counters.h"
@@ -215,7 +215,6 @@ prepare(struct jg_resumer *resumer, struct jg_error *error)
 enum jg_err
 jg_resumer_start(const struct jg_resumer_options *options, struct jg_resumer **out, struct jg_error *error)
 {
-    sigset_t all, before;
     struct jg_resumer *resumer = calloc(1, sizeof *resumer);
     snprintf(error->text, sizeof error->text, "out of memory");
     if (!resumer)
@@ -225,12 +224,8 @@ jg_resumer_start(const struct jg_resumer_options *options, struct jg_resumer **o
     resumer->wake_fd = -1;
     pthread_mutex_init(&resumer->lock, NULL);
     enum jg_err err = prepare(resumer, error);
-    if (!err) {
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        err = pthread_create(&resumer->thread, NULL, work, resumer) ? JG_ENOMEM : JG_OK;
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-    }
+    if (!err)
+        err = jg_thread_start(&resumer->thread, work, resumer) ? JG_ENOMEM : JG_OK;
     if (err)
         free_all(resumer);
     else
@@ -258,10 +253,8 @@ jg_resumer_quit(struct jg_resumer *resumer)
 bool
 jg_resumer_stop(struct jg_resumer *resumer, int64_t timeout_ms)
 {
-    int64_t end_ms = jg_clock_ms() + timeout_ms;
-    struct timespec until = {.tv_sec = end_ms / 1000, .tv_nsec = (end_ms % 1000) * 1000000L};
     jg_resumer_quit(resumer);
-    if (pthread_clockjoin_np(resumer->thread, NULL, CLOCK_MONOTONIC, &until))
+    if (!jg_thread_join(resumer->thread, jg_clock_ms() + timeout_ms))
         return false;
     free_all(resumer);
     return true;

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "connectors/kafka/own.h"
@@ -152,13 +151,6 @@ create(const struct jg_own *own, rd_kafka_t *rk, const char *name, const struct 
     return err;
 }
 
-static void
-pause_ms(int64_t ms)
-{
-    struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000L};
-    nanosleep(&pause, NULL);
-}
-
 enum jg_err
 jg_own_ensure(const struct jg_own *own, rd_kafka_t *rk, const char *name, const char *origin, size_t job_bytes,
               struct jg_own_topic *out, struct jg_error *error)
@@ -183,7 +175,7 @@ jg_own_ensure(const struct jg_own *own, rd_kafka_t *rk, const char *name, const 
     while (!err && !out->partitions && jg_clock_ms() < deadline_ms) {
         err = jg_own_topic(own, rk, name, out, error);
         if (!out->partitions)
-            pause_ms(LOOK_EVERY_MS);
+            jg_clock_pause_ms(LOOK_EVERY_MS);
     }
     if (!err && !out->partitions) {
         snprintf(error->text, sizeof error->text, "topic %.249s was created and is not there yet", name);

@@ -7,6 +7,7 @@
 #include <sched.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "connectors/redis/redis.h"
 
 /* Operations in one pipeline; the caller's own are never split. */
@@ -28,13 +29,6 @@ cast(struct jg_store *store)
 }
 
 /* --- with the lock held --- */
-
-static void
-wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t deadline_ms)
-{
-    struct timespec deadline = {.tv_sec = deadline_ms / 1000, .tv_nsec = (long)(deadline_ms % 1000) * 1000000};
-    pthread_cond_timedwait(cond, lock, &deadline);
-}
 
 static void
 append(struct jg_redis *redis, struct jg_request *request)
@@ -199,7 +193,7 @@ follow(struct jg_redis *redis, struct jg_request *request)
 {
     int64_t deadline_ms = request->arrived_ms + redis->timeout_ms;
     while (request->state == JG_REQUEST_WAITING && jg_clock_ms() < deadline_ms)
-        wait_until(&request->changed, &redis->lock, deadline_ms);
+        (void)jg_cond_wait(&request->changed, &redis->lock, deadline_ms);
     if (request->state == JG_REQUEST_WAITING) {
         take_back(redis, request);
         for (size_t i = 0; i < request->count; i++)
@@ -213,23 +207,13 @@ follow(struct jg_redis *redis, struct jg_request *request)
         lead(redis);
 }
 
-static void
-init_cond(pthread_cond_t *cond)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
 enum jg_err
 jg_redis_exec(struct jg_store *store, struct jg_op *ops, size_t count)
 {
     struct jg_redis *redis = cast(store);
     struct jg_request request = {.ops = ops, .count = count, .arrived_ms = jg_clock_ms()};
     enum jg_err first = JG_OK;
-    init_cond(&request.changed);
+    jg_cond_init(&request.changed);
     pthread_mutex_lock(&redis->lock);
     if (!may_enter(redis, request.arrived_ms)) {
         for (size_t i = 0; i < count; i++)
@@ -286,7 +270,7 @@ jg_redis_wait(struct jg_store *store, int64_t timeout_ms)
         if (!up && redis->breaker.open && !redis->busy && now_ms >= next_ms)
             probe(redis, deadline_ms);
         else if (!up)
-            wait_until(&redis->up_changed, &redis->lock, next_ms < deadline_ms ? next_ms : deadline_ms);
+            (void)jg_cond_wait(&redis->up_changed, &redis->lock, next_ms < deadline_ms ? next_ms : deadline_ms);
         now_ms = jg_clock_ms();
     }
     pthread_mutex_unlock(&redis->lock);

@@ -4,19 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/thread.h"
 #include "connectors/redis/resolve.h"
 
 static const struct jg_store_vtable redis_vtable;
-
-static void
-init_cond(pthread_cond_t *cond)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
 
 static void
 take_lock(void *opaque)
@@ -42,7 +33,7 @@ forget_parent(void *opaque)
     redis->first = redis->last = NULL;
     redis->waiting = redis->last_taken = 0;
     redis->tended_ms = 0;
-    init_cond(&redis->up_changed);
+    jg_cond_init(&redis->up_changed);
     jg_resolve_after_fork();
     pthread_mutex_unlock(&redis->lock);
 }
@@ -95,7 +86,7 @@ jg_redis_open(const struct jg_store_options *options, struct jg_store **out, str
     redis->timeout_ms = options->timeout_ms;
     redis->log = options->log;
     pthread_mutex_init(&redis->lock, NULL);
-    init_cond(&redis->up_changed);
+    jg_cond_init(&redis->up_changed);
     redis->guard =
         (struct jg_fork_guard){.before = take_lock, .parent = drop_lock, .child = forget_parent, .opaque = redis};
     jg_fork_add(&redis->guard);

@@ -2,7 +2,6 @@
 #include "connectors/redis/resolve.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 /* Lookups that were late and still run; more are not started. */
 #define MOST_LEFT_BEHIND 4
@@ -74,29 +74,18 @@ lookup_new(const char *host, const char *port)
         return NULL;
     }
     strcpy(lookup->host, host);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&lookup->done_changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    jg_cond_init(&lookup->done_changed);
     pthread_mutex_init(&lookup->lock, NULL);
     return lookup;
 }
 
-/* A signal of the host's must not arrive on a thread of ours. */
 static int
 start_thread(struct lookup *lookup)
 {
-    sigset_t all, before;
     pthread_t thread;
-    pthread_attr_t attributes;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    int failure = pthread_create(&thread, &attributes, look_up, lookup);
-    pthread_attr_destroy(&attributes);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int failure = jg_thread_start(&thread, look_up, lookup);
+    if (!failure)
+        (void)pthread_detach(thread);
     return failure;
 }
 
@@ -104,10 +93,9 @@ start_thread(struct lookup *lookup)
 static bool
 await(struct lookup *lookup, int64_t deadline_ms)
 {
-    struct timespec deadline = {.tv_sec = deadline_ms / 1000, .tv_nsec = (long)(deadline_ms % 1000) * 1000000};
     pthread_mutex_lock(&lookup->lock);
     while (!lookup->done && jg_clock_ms() < deadline_ms)
-        pthread_cond_timedwait(&lookup->done_changed, &lookup->lock, &deadline);
+        (void)jg_cond_wait(&lookup->done_changed, &lookup->lock, deadline_ms);
     bool done = lookup->done;
     if (!done) {
         lookup->left_behind = true;
