@@ -32,7 +32,8 @@ void jg_coming_skip(struct jg_gate *gate, const struct jg_coming *coming, const 
 void jg_coming_hold_back(struct jg_gate *gate, const struct jg_coming *coming, const char *reason);
 /* It is finished here. `handed_out`: to the application, which may have to commit it yet. */
 void jg_coming_finish_offset(struct jg_gate *gate, const struct jg_coming *coming, bool handed_out);
-bool jg_coming_end_done(struct jg_gate *gate, struct jg_run *done, int64_t now_ms);
+/* In gate_admit.c: what ran before has ended; NULL: nothing did. Takes ownership. */
+void jg_coming_end_done(struct jg_gate *gate, struct jg_run *done, int64_t now_ms);
 
 /* How long this message may wait for what is not ready: store.wait.ms, but in a batch call only once in a while, since
  * each of its messages would wait in turn. It waited so long, in vain. */

@@ -10,6 +10,7 @@
 #include "plugin/act.h"
 #include "plugin/coming.h"
 #include "plugin/counters.h"
+#include "plugin/ops.h"
 
 #define STOP_MS 2000
 #define RESUMER_STOP_MS 15000 /* it may be inside a call that waits for a broker */
@@ -49,31 +50,13 @@ arrived(void *opaque, const char *topic, int32_t partition, int64_t offset)
 }
 
 static void
-push(struct jg_gate *gate, const struct jg_op *op)
-{
-    struct jg_pending *pending = jg_pending_new(op);
-    if (!pending)
-        return;
-    pending->give_up_ms = jg_clock_ms() + JG_RUN_TTL_MS;
-    if (!jg_worker_push(gate, pending))
-        jg_pending_destroy(pending);
-}
-
-static void
 buried(void *opaque, const struct jg_stamp *stamp)
 {
     struct jg_gate *gate = opaque;
     struct jg_policy policy;
     jg_conf_policy(gate->conf, stamp->class_name, &policy);
-    const struct jg_op op = {
-        .kind = JG_OP_BURY,
-        .class_name = stamp->class_name,
-        .key = stamp->key,
-        .jid = stamp->jid,
-        .dedup_ttl_ms = policy.dedup_ttl_ms,
-        .dedup_provisional_ms = policy.dedup_provisional_ms,
-    };
-    push(gate, &op);
+    const struct jg_op op = jg_op_bury(stamp, &policy);
+    jg_worker_push_op(gate, &op, jg_clock_ms() + JG_RUN_TTL_MS);
 }
 
 static void
@@ -81,7 +64,7 @@ opened(void *opaque)
 {
     struct jg_gate *gate = opaque;
     const struct jg_op op = {.kind = JG_OP_ANNOUNCE, .class_name = gate->client.group};
-    push(gate, &op);
+    jg_worker_push_op(gate, &op, jg_clock_ms() + JG_RUN_TTL_MS);
     if (gate->resumer)
         jg_resumer_notice(gate->resumer);
 }
@@ -170,10 +153,12 @@ jg_defer(struct jg_gate *gate, const struct jg_coming *coming, enum jg_reason re
 bool
 jg_defer_is_under_way(struct jg_gate *gate, const struct jg_coming *coming)
 {
+    if (!coming->again)
+        return false;
     pthread_mutex_lock(&gate->lock);
     struct jg_holder *holder = gate->holder;
     pthread_mutex_unlock(&gate->lock);
-    return coming->again && holder && coming->stamped == JG_STAMP_OURS &&
+    return holder && coming->stamped == JG_STAMP_OURS &&
            jg_holder_has(holder, coming->topic, coming->rkmessage->partition, coming->rkmessage->offset,
                          coming->stamp.jid);
 }

@@ -13,11 +13,13 @@
 void
 jg_following_begin(struct jg_gate *gate, const char *topic, int32_t partition, int64_t offset)
 {
+    if (gate->completion != JG_COMPLETION_COMMIT)
+        return;
     pthread_mutex_lock(&gate->lock);
     struct jg_partition *seen = jg_offsets_find(&gate->unseen_offsets, topic, partition);
     if (seen && seen->open_count >= OPEN_MOST)
         seen->hands_off = true;
-    if (gate->completion == JG_COMPLETION_COMMIT && (!seen || !seen->hands_off))
+    if (!seen || !seen->hands_off)
         if (jg_offsets_begin(&gate->unseen_offsets, topic, partition, offset) != JG_OK && seen)
             seen->hands_off = true;
     pthread_mutex_unlock(&gate->lock);
@@ -26,12 +28,12 @@ jg_following_begin(struct jg_gate *gate, const char *topic, int32_t partition, i
 void
 jg_following_finish(struct jg_gate *gate, const char *topic, int32_t partition, int64_t offset)
 {
+    if (gate->completion != JG_COMPLETION_COMMIT)
+        return;
     pthread_mutex_lock(&gate->lock);
-    if (gate->completion == JG_COMPLETION_COMMIT) {
-        jg_offsets_finish(&gate->unseen_offsets, topic, partition, offset);
-        gate->follows = true;
-        pthread_cond_signal(&gate->wake);
-    }
+    jg_offsets_finish(&gate->unseen_offsets, topic, partition, offset);
+    gate->follows = true;
+    pthread_cond_signal(&gate->wake);
     pthread_mutex_unlock(&gate->lock);
 }
 

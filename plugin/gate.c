@@ -12,10 +12,9 @@
 #include "connectors/kafka/holding.h"
 #include "plugin/coming.h"
 #include "plugin/counters.h"
-#include "plugin/guard.h"
-#include "plugin/known.h"
 #include "plugin/process.h"
 #include "plugin/stamp.h"
+#include "plugin/told.h"
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct jg_gate *registry;
@@ -120,10 +119,7 @@ settle_limits(struct jg_gate *gate)
     gate->limits = jg_conf_has_limit(gate->conf);
     if (!jg_conf_needs_end(gate->conf, setting, sizeof setting))
         return;
-    snprintf(gate->unseen, sizeof gate->unseen,
-             "jobgate: %.190s is set, and with batch calls or several polling threads the end of a job cannot be seen: "
-             "set enable.auto.offset.store=false and store offsets when jobs are done, or take one message per poll on "
-             "one thread%s",
+    snprintf(gate->unseen, sizeof gate->unseen, "jobgate: %.190s is set, and " JG_UNSEEN_END ": " JG_UNSEEN_CURE "%s",
              setting, strstr(setting, "dedup") ? ", or use dedup=until_executing" : "");
 }
 
@@ -224,8 +220,8 @@ jg_gate_destroy(struct jg_gate *gate)
     jg_offsets_clear(&gate->unseen_offsets);
     jg_inflight_clear(&gate->inflight);
     jg_compaction_clear(&gate->compaction);
-    jg_known_clear(gate);
-    jg_guard_clear(gate);
+    jg_told_clear(&gate->known);
+    jg_told_clear(&gate->guards);
     if (gate->own.base)
         gate->rdk->conf_destroy(gate->own.base);
     pthread_cond_destroy(&gate->wake);
@@ -386,11 +382,7 @@ free_slot(struct jg_gate *gate)
     if (!run)
         return;
     struct jg_op op = jg_run_complete_op(run);
-    struct jg_pending *pending = jg_pending_new(&op);
-    if (pending)
-        pending->give_up_ms = jg_clock_ms() + run->run_ttl_ms; /* by then it has run out */
-    if (pending && !jg_worker_push(gate, pending))
-        jg_pending_destroy(pending);
+    jg_worker_push_op(gate, &op, jg_clock_ms() + run->run_ttl_ms); /* by then it has run out */
     jg_run_destroy(run);
 }
 

@@ -21,6 +21,12 @@
 #include "plugin/pending.h"
 #include "plugin/rdk.h"
 
+/* Why a consumer may be refused, and what helps, for messages. */
+#define JG_UNSEEN_END "with batch calls or several polling threads the end of a job cannot be seen"
+#define JG_UNSEEN_CURE                                                                                                 \
+    "set enable.auto.offset.store=false and store offsets when jobs are done, or take one message per poll on one "    \
+    "thread"
+
 /* Log lines that repeat, each at its own rate. */
 enum jg_rate {
     JG_RATE_DUPLICATE,
@@ -87,8 +93,8 @@ struct jg_gate {
     rd_kafka_queue_t *consumer_queue;
     struct jg_holder *holder;   /* NULL: nothing was held yet */
     struct jg_resumer *resumer; /* NULL: it is not ours to run; set before the first message, gone in jg_gate_stop */
-    struct jg_known *known;     /* classes with a limit that it has met */
-    struct jg_guard *guards;    /* topics, and whether its group executes them */
+    struct jg_told *known;      /* of jg_known: classes with a limit that it has met */
+    struct jg_told *guards;     /* see guard.c: topics, and whether its group executes them */
     int64_t renew_every_ms;     /* a third of the shortest TTL of a run or its claim that was seen */
     bool probing;               /* a poll probe is under way */
     /* Completion by commit, see following.c. */
@@ -207,6 +213,9 @@ JG_MUST_USE enum jg_identified jg_gate_identify(const struct jg_gate *gate, cons
 void jg_worker_start(struct jg_gate *gate);
 /* Hand an operation to it. True: it owns `pending` now. False: it does not run. Never blocks. */
 JG_MUST_USE bool jg_worker_push(struct jg_gate *gate, struct jg_pending *pending);
+/* Hand a copy of `op` to it, to be tried until `give_up_ms` (monotonic). What cannot be taken is dropped. Never blocks.
+ */
+void jg_worker_push_op(struct jg_gate *gate, const struct jg_op *op, int64_t give_up_ms);
 /* Wait until no completion is waiting or under way, at most `timeout_ms`. */
 void jg_worker_wait_completions(struct jg_gate *gate, int64_t timeout_ms);
 /* End it: what waits is tried once more. Bounded. False: it hangs in the host's code and was abandoned. */

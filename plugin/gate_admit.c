@@ -16,11 +16,6 @@
 #define COMMITTED_MS 3000
 #define HASTY_MS 30000
 #define PACE_MS 50 /* what cannot be held comes again no sooner */
-#define UNSEEN_END "with batch calls or several polling threads the end of a job cannot be seen"
-#define UNSEEN_CURE                                                                                                    \
-    "set enable.auto.offset.store=false and store offsets when jobs are done, or take one message per poll on one "    \
-    "thread, or use dedup=until_executing"
-
 /* --- it runs --- */
 
 /* A producer's settings say until_executed, which ours do not, so nothing was refused: what this call has handed out
@@ -29,8 +24,8 @@ static enum jg_dedup
 end_claim_at_start(struct jg_gate *gate, const struct jg_coming *coming)
 {
     jg_log_rated(&gate->log, &gate->rates[JG_RATE_REFUSED], JG_LOG_ERROR, "RUN",
-                 "class %s has dedup=until_executed at its producer, but " UNSEEN_END
-                 ": its claims end when its jobs start; " UNSEEN_CURE,
+                 "class %s has dedup=until_executed at its producer, but " JG_UNSEEN_END
+                 ": its claims end when its jobs start; " JG_UNSEEN_CURE ", or use dedup=until_executing",
                  coming->stamp.class_name);
     return JG_DEDUP_UNTIL_EXECUTING;
 }
@@ -166,11 +161,8 @@ ask_first(struct jg_gate *gate, const struct jg_coming *coming, struct jg_known 
     bool along = may_go_along(gate, done);
     if (along)
         ops[count++] = jg_run_complete_op(done);
-    if (met) {
-        pthread_mutex_lock(&gate->lock);
-        ops[count++] = jg_known_sync_op(met, gate->id, &coming->policy);
-        pthread_mutex_unlock(&gate->lock);
-    }
+    if (met)
+        ops[count++] = jg_known_sync_op(gate, met);
     ops[count++] = *ask;
     enum jg_err err = jg_ask(gate, ops, count);
     *ask = ops[count - 1];
@@ -179,7 +171,7 @@ ask_first(struct jg_gate *gate, const struct jg_coming *coming, struct jg_known 
     if (ask->err == JG_OK)
         atomic_store(&gate->impatient, false);
     if (met && ops[along].err == JG_OK)
-        jg_known_synced(gate, met, &ops[along].override, coming->now_ms);
+        jg_known_synced(gate, met, &ops[along], coming->now_ms);
     if (along && ops[0].err == JG_OK)
         jg_gate_finish(gate, done);
     else if (done)
@@ -285,25 +277,19 @@ static void
 admit_later(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_run *run)
 {
     struct jg_op op = jg_run_admit_op(run);
-    struct jg_pending *pending = jg_pending_new(&op);
     jg_count(JG_COUNT_UNADMITTED, 1);
     jg_log_rated(&gate->log, &gate->rates[JG_RATE_STORE], JG_LOG_ERROR, "STORE",
                  "the store (jobgate.store) does not answer, and a batch call cannot keep messages back: jobs of topic "
                  "%s run unasked, and so may their duplicates",
                  coming->topic);
-    if (!pending)
-        return;
-    pending->give_up_ms = coming->now_ms + run->dedup_ttl_ms; /* by then the claim is gone */
-    if (!jg_worker_push(gate, pending))
-        jg_pending_destroy(pending);
+    jg_worker_push_op(gate, &op, coming->now_ms + run->dedup_ttl_ms); /* by then the claim is gone */
 }
 
-bool
+void
 jg_coming_end_done(struct jg_gate *gate, struct jg_run *done, int64_t now_ms)
 {
     if (done)
         jg_gate_end_later(gate, done, now_ms);
-    return done != NULL;
 }
 
 /* It runs, although it should not: this call cannot give it back, and it must not be lost. */

@@ -159,13 +159,9 @@ expect_acknowledgement(struct jg_gate *gate, const struct sending *sending, int6
 static void
 release(struct jg_gate *gate, const struct sending *sending, int64_t now_ms)
 {
-    struct jg_pending *claim = jg_pending_new(&sending->op);
-    if (!claim)
-        return;
-    claim->op.kind = JG_OP_RELEASE;
-    claim->give_up_ms = now_ms + sending->policy.dedup_provisional_ms;
-    if (!jg_worker_push(gate, claim))
-        jg_pending_destroy(claim);
+    struct jg_op op = sending->op;
+    op.kind = JG_OP_RELEASE;
+    jg_worker_push_op(gate, &op, now_ms + sending->policy.dedup_provisional_ms);
 }
 
 static void

@@ -2,106 +2,72 @@
 #include "plugin/guard.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define AGAIN_MS 2000
 #define REFUSED_AGAIN_MS 1000
-#define BATCH_OPS 64
 
-static struct jg_guard *
-find(struct jg_gate *gate, const char *topic)
-{
-    size_t bytes = strlen(topic) + 1;
-    pthread_mutex_lock(&gate->lock);
-    struct jg_guard *guard = gate->guards;
-    while (guard && strcmp(guard->topic, topic) != 0)
-        guard = guard->next;
-    if (!guard && (guard = calloc(1, sizeof *guard + bytes))) {
-        memcpy(guard->topic, topic, bytes);
-        guard->next = gate->guards;
-        gate->guards = guard;
-    }
-    pthread_mutex_unlock(&gate->lock);
-    return guard;
-}
+/* A topic, and whether its group executes it. */
+struct guard {
+    struct jg_told told;
+    bool refused;
+    char reason[640];
+};
 
 static struct jg_op
-op_of(const struct jg_gate *gate, const struct jg_guard *guard)
+op_of(const struct jg_gate *gate, const struct jg_told *told)
 {
     return (struct jg_op){
         .kind = JG_OP_GROUP,
-        .class_name = guard->topic,
+        .class_name = told->name,
         .member = gate->client.group,
         .run_ttl_ms = JG_GUARD_TTL_MS,
     };
 }
 
-static void
-note(struct jg_gate *gate, struct jg_guard *guard, const struct jg_op *op, int64_t now_ms)
+static bool
+tell(struct jg_gate *gate, const struct jg_told *told, struct jg_op *op)
 {
-    pthread_mutex_lock(&gate->lock);
-    guard->asked_ms = now_ms ? now_ms : 1;
+    *op = op_of(gate, told);
+    return !((const struct guard *)told)->refused; /* else its messages ask */
+}
+
+static void
+note(struct jg_gate *gate, struct jg_told *told, const struct jg_op *op)
+{
+    struct guard *guard = (struct guard *)told;
     guard->refused = !op->changed;
     if (guard->refused)
         snprintf(guard->reason, sizeof guard->reason,
                  "jobgate: topic %.120s is executed by consumer group %.120s, and this is group %.120s: read it "
                  "untouched with jobgate.observe=true, or move it with `jobgate group %.60s GROUP`",
-                 guard->topic, op->other, gate->client.group, guard->topic);
-    pthread_mutex_unlock(&gate->lock);
+                 told->name, op->other, gate->client.group, told->name);
 }
+
+static const struct jg_told_kind kind = {.again_ms = 2000, .tell = tell, .note = note};
 
 const char *
 jg_guard_look(struct jg_gate *gate, const char *topic, int64_t now_ms)
 {
-    struct jg_guard *guard = find(gate, topic);
-    if (!guard)
-        return NULL;
+    static _Thread_local char reason[sizeof((struct guard *)0)->reason];
+    const char *refused = NULL;
     pthread_mutex_lock(&gate->lock);
-    bool due = !guard->asked_ms || (guard->refused && now_ms - guard->asked_ms >= REFUSED_AGAIN_MS);
-    pthread_mutex_unlock(&gate->lock);
+    struct guard *guard = (struct guard *)jg_told_find(&gate->guards, topic, sizeof *guard);
+    bool due = guard && (!guard->told.told_ms || (guard->refused && now_ms - guard->told.told_ms >= REFUSED_AGAIN_MS));
     if (due) {
-        struct jg_op op = op_of(gate, guard);
+        pthread_mutex_unlock(&gate->lock);
+        struct jg_op op = op_of(gate, &guard->told);
         if (jg_ask(gate, &op, 1) == JG_OK)
-            note(gate, guard, &op, now_ms);
+            jg_told_note(gate, &kind, &guard->told, &op, now_ms);
+        pthread_mutex_lock(&gate->lock);
     }
-    static _Thread_local char reason[sizeof guard->reason];
-    pthread_mutex_lock(&gate->lock);
-    bool refused = guard->refused;
-    if (refused)
-        memcpy(reason, guard->reason, sizeof reason);
+    if (guard && guard->refused)
+        refused = memcpy(reason, guard->reason, sizeof reason);
     pthread_mutex_unlock(&gate->lock);
-    return refused ? reason : NULL;
+    return refused;
 }
 
 void
 jg_guard_tend(struct jg_gate *gate, int64_t now_ms)
 {
-    struct jg_guard *due[BATCH_OPS];
-    struct jg_op ops[BATCH_OPS];
-    size_t count = 0;
-    pthread_mutex_lock(&gate->lock);
-    for (struct jg_guard *guard = gate->guards; guard && count < BATCH_OPS; guard = guard->next) {
-        if (guard->refused || now_ms - guard->asked_ms < AGAIN_MS)
-            continue;
-        due[count] = guard;
-        ops[count++] = op_of(gate, guard);
-    }
-    pthread_mutex_unlock(&gate->lock);
-    if (count == 0)
-        return;
-    (void)!jg_ask(gate, ops, count);
-    for (size_t i = 0; i < count; i++)
-        if (ops[i].err == JG_OK)
-            note(gate, due[i], &ops[i], now_ms);
-}
-
-void
-jg_guard_clear(struct jg_gate *gate)
-{
-    while (gate->guards) {
-        struct jg_guard *next = gate->guards->next;
-        free(gate->guards);
-        gate->guards = next;
-    }
+    jg_told_tend(gate, &kind, &gate->guards, now_ms);
 }

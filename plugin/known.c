@@ -1,84 +1,58 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plugin/known.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include "plugin/ops.h"
 
-#define AGAIN_MS 3000 /* well below any grace of the store: overrides are put back within it */
-#define BATCH_OPS 128
+static bool
+tell(struct jg_gate *gate, const struct jg_told *told, struct jg_op *op)
+{
+    struct jg_policy policy;
+    jg_conf_policy(gate->conf, told->name, &policy);
+    *op = jg_op_sync(told->name, gate->id, &policy, &((const struct jg_known *)told)->override);
+    return true;
+}
+
+static void
+note(struct jg_gate *gate, struct jg_told *told, const struct jg_op *op)
+{
+    (void)gate;
+    ((struct jg_known *)told)->override = op->override;
+}
+
+static const struct jg_told_kind kind = {
+    .again_ms = 3000, /* well below any grace of the store: overrides are put back within it */
+    .tell = tell,
+    .note = note,
+};
 
 struct jg_known *
 jg_known_meet(struct jg_gate *gate, const char *class_name, bool *is_new)
 {
-    size_t bytes = strlen(class_name) + 1;
     pthread_mutex_lock(&gate->lock);
-    struct jg_known *known = gate->known;
-    while (known && strcmp(known->class_name, class_name) != 0)
-        known = known->next;
-    if (!known && (known = calloc(1, sizeof *known + bytes))) {
-        memcpy(known->class_name, class_name, bytes);
-        known->next = gate->known;
-        gate->known = known;
-    }
-    *is_new = known && !known->synced_ms;
+    struct jg_told *told = jg_told_find(&gate->known, class_name, sizeof(struct jg_known));
+    *is_new = told && !told->told_ms;
     pthread_mutex_unlock(&gate->lock);
-    return known;
+    return (struct jg_known *)told;
 }
 
 struct jg_op
-jg_known_sync_op(const struct jg_known *known, const char *instance, const struct jg_policy *policy)
+jg_known_sync_op(struct jg_gate *gate, const struct jg_known *known)
 {
-    return (struct jg_op){
-        .kind = JG_OP_SYNC,
-        .class_name = known->class_name,
-        .member = instance,
-        .limit = policy->limit,
-        .run_ttl_ms = policy->limit_ttl_ms,
-        .resume_ahead = policy->resume_ahead,
-        .hold_max_age_ms = policy->hold_max_age_ms,
-        .override_in = known->override,
-    };
+    struct jg_op op;
+    pthread_mutex_lock(&gate->lock);
+    (void)tell(gate, &known->told, &op);
+    pthread_mutex_unlock(&gate->lock);
+    return op;
 }
 
 void
-jg_known_synced(struct jg_gate *gate, struct jg_known *known, const struct jg_override *override, int64_t now_ms)
+jg_known_synced(struct jg_gate *gate, struct jg_known *known, const struct jg_op *op, int64_t now_ms)
 {
-    pthread_mutex_lock(&gate->lock);
-    known->override = *override;
-    known->synced_ms = now_ms ? now_ms : 1;
-    pthread_mutex_unlock(&gate->lock);
+    jg_told_note(gate, &kind, &known->told, op, now_ms);
 }
 
 void
 jg_known_tend(struct jg_gate *gate, int64_t now_ms)
 {
-    struct jg_known *due[BATCH_OPS];
-    struct jg_op ops[BATCH_OPS];
-    size_t count = 0;
-    pthread_mutex_lock(&gate->lock);
-    for (struct jg_known *known = gate->known; known && count < BATCH_OPS; known = known->next) {
-        struct jg_policy policy;
-        if (now_ms - known->synced_ms < AGAIN_MS)
-            continue;
-        jg_conf_policy(gate->conf, known->class_name, &policy);
-        due[count] = known;
-        ops[count++] = jg_known_sync_op(known, gate->id, &policy);
-    }
-    pthread_mutex_unlock(&gate->lock);
-    if (count == 0)
-        return;
-    (void)!jg_ask(gate, ops, count);
-    for (size_t i = 0; i < count; i++)
-        if (ops[i].err == JG_OK)
-            jg_known_synced(gate, due[i], &ops[i].override, now_ms);
-}
-
-void
-jg_known_clear(struct jg_gate *gate)
-{
-    while (gate->known) {
-        struct jg_known *next = gate->known->next;
-        free(gate->known);
-        gate->known = next;
-    }
+    jg_told_tend(gate, &kind, &gate->known, now_ms);
 }

@@ -331,6 +331,17 @@ jg_worker_push(struct jg_gate *gate, struct jg_pending *pending)
 }
 
 void
+jg_worker_push_op(struct jg_gate *gate, const struct jg_op *op, int64_t give_up_ms)
+{
+    struct jg_pending *pending = jg_pending_new(op);
+    if (!pending)
+        return;
+    pending->give_up_ms = give_up_ms;
+    if (!jg_worker_push(gate, pending))
+        jg_pending_destroy(pending);
+}
+
+void
 jg_worker_wait_completions(struct jg_gate *gate, int64_t timeout_ms)
 {
     int64_t until_ms = jg_clock_ms() + timeout_ms;

@@ -10,6 +10,7 @@
 #include "connectors/kafka/holding.h"
 #include "connectors/kafka/resumer_impl.h"
 #include "plugin/counters.h"
+#include "plugin/ops.h"
 
 #define INIT_MS 10000
 #define ELECT_EVERY_MS 1000
@@ -102,16 +103,7 @@ sync_op(const struct jg_resumer *resumer, const struct jg_held_topic *topic)
 {
     struct jg_policy policy;
     jg_conf_policy(resumer->options.conf, topic->class_name, &policy);
-    return (struct jg_op){
-        .kind = JG_OP_SYNC,
-        .class_name = topic->class_name,
-        .member = resumer->options.instance,
-        .limit = policy.limit,
-        .run_ttl_ms = policy.limit_ttl_ms,
-        .resume_ahead = policy.resume_ahead,
-        .hold_max_age_ms = policy.hold_max_age_ms,
-        .override_in = topic->override,
-    };
+    return jg_op_sync(topic->class_name, resumer->options.instance, &policy, &topic->override);
 }
 
 static bool
@@ -184,14 +176,7 @@ bury(struct jg_resumer *resumer, const struct jg_head *head)
     if (head->foreign)
         return true;
     jg_conf_policy(resumer->options.conf, head->stamp.class_name, &policy);
-    struct jg_op op = {
-        .kind = JG_OP_BURY,
-        .class_name = head->stamp.class_name,
-        .key = head->stamp.key,
-        .jid = head->stamp.jid,
-        .dedup_ttl_ms = policy.dedup_ttl_ms,
-        .dedup_provisional_ms = policy.dedup_provisional_ms,
-    };
+    struct jg_op op = jg_op_bury(&head->stamp, &policy);
     return jg_store_exec(resumer->options.store, &op, 1) == JG_OK;
 }
 
