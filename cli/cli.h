@@ -79,6 +79,7 @@ struct jg_cli_names {
 };
 JG_MUST_USE enum jg_err jg_cli_classes(struct jg_store *store, struct jg_cli_names *out);
 void jg_cli_names_add(struct jg_cli_names *names, const char *name);
+bool jg_cli_names_have(const struct jg_cli_names *names, const char *name);
 void jg_cli_names_clear(struct jg_cli_names *names);
 
 /* --- output --- */

@@ -96,6 +96,15 @@ jg_cli_names_add(struct jg_cli_names *names, const char *name)
         names->failed = true;
 }
 
+bool
+jg_cli_names_have(const struct jg_cli_names *names, const char *name)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->list[i], name) == 0)
+            return true;
+    return false;
+}
+
 static void
 add_class(void *opaque, const char *class_name)
 {

@@ -85,21 +85,12 @@ say_changed(const struct request *request, const struct jg_class_report *report)
                limit, request->class_name);
 }
 
-static bool
-is_known(const struct jg_cli_names *names, const char *class_name)
-{
-    for (size_t i = 0; i < names->count; i++)
-        if (strcmp(names->list[i], class_name) == 0)
-            return true;
-    return false;
-}
-
 static enum jg_exit
 tell(const struct jg_cli *cli, const struct request *request, const struct jg_class_report *report,
      const struct jg_cli_names *names)
 {
     bool known = request->changes || report->told || report->running || jg_cli_limit_matters(report) ||
-                 is_known(names, request->class_name);
+                 jg_cli_names_have(names, request->class_name);
     if (cli->json) {
         json_t *value = json_pack("{s:o, s:b, s:o, s:I, s:I, s:I, s:I}", "class",
                                   jg_cli_json_text(request->class_name, strlen(request->class_name)), "known",

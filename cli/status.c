@@ -12,16 +12,6 @@ const struct jg_cli_option jg_cli_status_options[] = {
     {.doc = NULL},
 };
 
-static bool
-is_known(const struct jg_cli_names *names, const char *name)
-{
-    for (size_t i = 0; i < names->count; i++) {
-        if (strcmp(names->list[i], name) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* No job of it came, but a limit was told or set. */
 static bool
 has_limit(struct jg_store *store, const char *name)
@@ -39,7 +29,7 @@ choose(const struct jg_cli *cli, struct jg_store *store, int first, struct jg_cl
     struct jg_cli_names chosen = {.list = NULL};
     bool all_known = true;
     for (int i = first; i < cli->count; i++) {
-        if (is_known(known, cli->words[i]) || has_limit(store, cli->words[i])) {
+        if (jg_cli_names_have(known, cli->words[i]) || has_limit(store, cli->words[i])) {
             jg_cli_names_add(&chosen, cli->words[i]);
         } else {
             jg_cli_complain(cli, "class '%s' is not known in namespace '%s': no job of it was claimed yet",

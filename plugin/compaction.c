@@ -76,17 +76,6 @@ ask(struct jg_gate *gate, int64_t now_ms)
         rdk->ConfigResource_destroy(resources[i]);
 }
 
-static const char *
-cleanup_policy(const struct jg_rdk *rdk, const rd_kafka_ConfigResource_t *resource)
-{
-    size_t count = 0;
-    const rd_kafka_ConfigEntry_t **entries = rdk->ConfigResource_configs(resource, &count);
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(rdk->ConfigEntry_name(entries[i]), "cleanup.policy") == 0)
-            return rdk->ConfigEntry_value(entries[i]);
-    return NULL;
-}
-
 static void
 learn(struct jg_gate *gate, const char *name, enum jg_compaction_state state)
 {
@@ -103,7 +92,7 @@ read_resource(struct jg_gate *gate, const rd_kafka_ConfigResource_t *resource)
 {
     const struct jg_rdk *rdk = gate->rdk;
     const char *name = rdk->ConfigResource_name(resource);
-    const char *policy = cleanup_policy(rdk, resource);
+    const char *policy = jg_rdk_config_value(rdk, resource, "cleanup.policy");
     if (rdk->ConfigResource_error(resource) == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
         learn(gate, name, JG_COMPACTION_SOUND); /* it will be created, with the broker's default */
     } else if (rdk->ConfigResource_error(resource) || !policy) {

@@ -173,3 +173,14 @@ jg_rdk_within_consume_batch(const struct jg_rdk *rdk)
 {
     return within(rdk, 1u << JG_FRAME_CONSUME_BATCH_QUEUE | 1u << JG_FRAME_CONSUME_BATCH);
 }
+
+const char *
+jg_rdk_config_value(const struct jg_rdk *rdk, const rd_kafka_ConfigResource_t *resource, const char *name)
+{
+    size_t count = 0;
+    const rd_kafka_ConfigEntry_t **entries = rdk->ConfigResource_configs(resource, &count);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(rdk->ConfigEntry_name(entries[i]), name) == 0)
+            return rdk->ConfigEntry_value(entries[i]);
+    return NULL;
+}

@@ -155,4 +155,7 @@ bool jg_rdk_within(const struct jg_rdk *rdk, enum jg_rdk_frame frame);
 /* True inside any of the host's calls that hand out many messages at once. */
 bool jg_rdk_within_consume_batch(const struct jg_rdk *rdk);
 
+/* The value of a resource's setting; NULL: it has none of that name. Borrowed from the resource. */
+const char *jg_rdk_config_value(const struct jg_rdk *rdk, const rd_kafka_ConfigResource_t *resource, const char *name);
+
 #endif

@@ -65,9 +65,6 @@ drop(struct jg_resumer *resumer, const char *class_name, struct cleaning *cleani
         jg_log(resumer->options.log, JG_LOG_NOTICE, "RESUME",
                "class %s: %zu tickets dropped, whose jobs group %s has passed without running them", class_name,
                cleaning->count, resumer->options.group);
-    for (size_t i = 0; i < cleaning->count; i++)
-        free(cleaning->jids[i]);
-    cleaning->count = 0;
 }
 
 static void
@@ -163,20 +160,20 @@ has_committed(struct jg_resumer *resumer, const char *topic)
     return found;
 }
 
-bool
-jg_clean_is_elsewhere(struct jg_resumer *resumer, const char *origin)
+enum jg_err
+jg_clean_elsewhere(struct jg_resumer *resumer, const char *origin, bool *elsewhere)
 {
     struct jg_op op = {.kind = JG_OP_GROUP, .class_name = origin, .member = "", .run_ttl_ms = JG_GUARD_TTL_MS};
-    if (jg_store_exec(resumer->options.store, &op, 1) != JG_OK)
-        return true; /* nothing can be resumed now anyway */
-    if (op.other[0] && strcmp(op.other, resumer->options.group) != 0)
-        return true;
-    /* Nobody says that it is theirs. Settings alone do not make it ours: services may share them. */
-    if (!op.other[0] && !resumer->options.external && !has_committed(resumer, origin))
-        return true;
+    enum jg_err err = jg_store_exec(resumer->options.store, &op, 1);
+    if (err != JG_OK)
+        return err;
+    /* Where nobody says that it is theirs, settings alone do not make it ours: services may share them. */
+    *elsewhere = op.other[0] ? strcmp(op.other, resumer->options.group) != 0
+                             : !resumer->options.external && !has_committed(resumer, origin);
     op.member = resumer->options.group;
-    (void)!jg_store_exec(resumer->options.store, &op, 1);
-    return false;
+    if (!*elsewhere)
+        (void)!jg_store_exec(resumer->options.store, &op, 1);
+    return JG_OK;
 }
 
 void
@@ -184,11 +181,12 @@ jg_clean_guard(struct jg_resumer *resumer)
 {
     struct jg_held_topic *next;
     for (struct jg_held_topic *topic = resumer->topics; topic; topic = next) {
+        bool elsewhere;
         next = topic->next_topic;
-        if (!jg_store_is_up(resumer->options.store) || !jg_clean_is_elsewhere(resumer, topic->origin))
+        if (jg_clean_elsewhere(resumer, topic->origin, &elsewhere) != JG_OK)
+            return; /* nothing can be resumed now anyway */
+        if (!elsewhere)
             continue;
-        if (!jg_store_is_up(resumer->options.store))
-            return;
         jg_log(resumer->options.log, JG_LOG_NOTICE, "RESUME",
                "topic %s is executed by another consumer group than %s, which leaves %s alone", topic->origin,
                resumer->options.group, topic->name);

@@ -145,7 +145,8 @@ look_at_topic(void *opaque, const char *name, const struct jg_own_topic *found)
         topic->seen = true;
         return;
     }
-    if (!topic && jg_clean_is_elsewhere(resumer, origin)) {
+    bool elsewhere = true; /* unless the store says otherwise */
+    if (!topic && (jg_clean_elsewhere(resumer, origin, &elsewhere) != JG_OK || elsewhere)) {
         resumer->skipped = true;
         return;
     }

@@ -218,12 +218,7 @@ arrived(struct jg_holder *holder, struct jg_deferral *each)
     jg_deferrals_take_out(&holder->sent, each);
     holder->size_bytes -= each->size_bytes;
     holder->trouble.text[0] = '\0';
-    gone = each->tell || each->forgotten ? each : remember(holder, each);
-    if (gone && gone->waiters) { /* cannot be: who waits is not told, and is not forgotten meanwhile */
-        gone->state = JG_DEFERRAL_ARRIVED;
-        jg_deferrals_push(&holder->arrived, gone);
-        gone = NULL;
-    }
+    gone = (each->tell || each->forgotten) && !each->waiters ? each : remember(holder, each);
     pthread_cond_broadcast(&holder->changed);
     pthread_mutex_unlock(&holder->lock);
     if (gone)

@@ -22,6 +22,7 @@
 #define SYNC_EVERY_MS 10000
 #define CLEAN_EVERY_MS 5000
 #define GUARD_EVERY_MS 2000
+#define NOTE_EVERY_MS 200
 #define RETRY_MS 1000
 #define TOPICS_MOST 256 /* asked for in one exchange with the store */
 
@@ -234,40 +235,36 @@ longest_held(struct jg_held_topic *topic)
     return best;
 }
 
-/* Candidates of one topic, those that are held longest first. */
-struct candidates {
-    struct jg_held_topic *topic;
-    const char *jids[JG_RESUME_MOST];
-    struct jg_held_partition *partitions[JG_RESUME_MOST];
-    struct jg_head *heads[JG_RESUME_MOST];
-    size_t count;
-};
-
-static void
-pick(struct candidates *out, size_t most)
+/* Put up to `most` candidates of one topic behind the transfers, those that are held longest first. They are none
+ * before they are counted. Returns how many. */
+static size_t
+pick(struct jg_resumer *resumer, struct jg_held_topic *topic, size_t most, const char **jids)
 {
     struct jg_held_partition *partition;
-    while (out->count < most && (partition = longest_held(out->topic))) {
-        struct jg_head *head = (struct jg_head *)(uintptr_t)partition->picked;
-        out->jids[out->count] = head->stamp.jid;
-        out->partitions[out->count] = partition;
-        out->heads[out->count++] = head;
+    size_t count = 0;
+    while (count < most && (partition = longest_held(topic))) {
+        struct jg_head *head = partition->picked;
+        resumer->transfers[resumer->transfer_count + count] =
+            (struct jg_transfer){.partition = partition, .head = head};
+        jids[count++] = head->stamp.jid;
         partition->picked = head->next;
     }
+    return count;
 }
 
 /* Ask for tickets of one class; those that are granted join the transfers. True: there may be more. */
 static bool
-take(struct jg_resumer *resumer, struct candidates *candidates, int64_t now_ms)
+take(struct jg_resumer *resumer, struct jg_held_topic *topic, size_t most, int64_t now_ms)
 {
-    struct jg_held_topic *topic = candidates->topic;
+    static _Thread_local const char *jids[JG_RESUME_MOST];
     struct jg_policy policy;
+    size_t count = pick(resumer, topic, most, jids);
     jg_conf_policy(resumer->options.conf, topic->class_name, &policy);
     struct jg_op op = {
         .kind = JG_OP_TAKE,
         .class_name = topic->class_name,
-        .items = candidates->jids,
-        .item_count = candidates->count,
+        .items = jids,
+        .item_count = count,
         .held_in = jg_heads_count(resumer, topic),
         .oldest_held_in = jg_heads_oldest(topic),
         .grace_ms = jg_conf_grace_ms(resumer->options.conf, &policy),
@@ -277,19 +274,17 @@ take(struct jg_resumer *resumer, struct candidates *candidates, int64_t now_ms)
     if (jg_store_exec(resumer->options.store, &op, 1) != JG_OK)
         return false;
     topic->max_age_ms = op.max_age_now_ms;
-    if (resumer->options.external && candidates->count && !op.granted && !op.limit_now && op.reason == JG_REASON_NONE)
+    if (resumer->options.external && count && !op.granted && !op.limit_now && op.reason == JG_REASON_NONE)
         return sync_topic(resumer, topic); /* nobody has told anything of the class: what this process is told counts */
-    size_t granted = resumer->options.lift ? candidates->count : (size_t)op.granted;
-    for (size_t i = 0; i < granted && i < candidates->count; i++)
-        add_transfer(resumer, candidates->partitions[i], candidates->heads[i]);
-    return granted > 0 && granted == candidates->count;
+    size_t granted = resumer->options.lift || (size_t)op.granted > count ? count : (size_t)op.granted;
+    resumer->transfer_count += granted;
+    return granted > 0 && granted == count;
 }
 
 /* Choose what goes next. */
 static void
 choose(struct jg_resumer *resumer, int64_t now_ms)
 {
-    static _Thread_local struct candidates candidates;
     resumer->transfer_count = 0;
     for (struct jg_held_topic *topic = resumer->topics; topic; topic = topic->next_topic) {
         if (now_ms < resumer->apart_ms && resumer->transfer_count > 0)
@@ -306,10 +301,7 @@ choose(struct jg_resumer *resumer, int64_t now_ms)
             atomic_store(&resumer->look, true);
             continue;
         }
-        candidates.topic = topic;
-        candidates.count = 0;
-        pick(&candidates, room);
-        topic->ask = take(resumer, &candidates, now_ms);
+        topic->ask = take(resumer, topic, room, now_ms);
     }
 }
 
@@ -363,11 +355,15 @@ settle(struct jg_resumer *resumer)
 
 /* --- the loop --- */
 
+/* Counting walks over all partitions, and a leader is woken at every end of a job. */
 static void
-note_state(struct jg_resumer *resumer)
+note_state_if_due(struct jg_resumer *resumer, int64_t now_ms)
 {
     int64_t held = 0;
     bool known = true;
+    if (now_ms - resumer->noted_ms < NOTE_EVERY_MS)
+        return;
+    resumer->noted_ms = now_ms;
     for (struct jg_held_topic *topic = resumer->topics; topic; topic = topic->next_topic) {
         int64_t count = jg_heads_count(resumer, topic);
         known = known && count >= 0;
@@ -478,7 +474,7 @@ jg_resumer_lead(struct jg_resumer *resumer)
 {
     bool goes_on = open_clients(resumer);
     bool woken = false;
-    resumer->looked_ms = resumer->apart_ms = 0;
+    resumer->looked_ms = resumer->noted_ms = resumer->apart_ms = 0;
     resumer->one_by_one = 0;
     resumer->broken = false;
     resumer->refreshed_ms = resumer->cleaned_ms = jg_clock_ms();
@@ -493,7 +489,7 @@ jg_resumer_lead(struct jg_resumer *resumer)
             jg_clean_records(resumer);
             resumer->cleaned_ms = now_ms;
         }
-        note_state(resumer);
+        note_state_if_due(resumer, now_ms);
         if (goes_on)
             woken = jg_resumer_rest(resumer, next_due(resumer, jg_clock_ms()));
     }

@@ -233,21 +233,25 @@ jg_resumer_start(const struct jg_resumer_options *options, struct jg_resumer **o
     return err;
 }
 
+static void
+wake(struct jg_resumer *resumer)
+{
+    uint64_t one = 1;
+    (void)!write(resumer->wake_fd, &one, sizeof one);
+}
+
 void
 jg_resumer_notice(struct jg_resumer *resumer)
 {
-    uint64_t one = 1;
-    if (atomic_exchange(&resumer->look, true))
-        return;
-    (void)!write(resumer->wake_fd, &one, sizeof one);
+    if (!atomic_exchange(&resumer->look, true))
+        wake(resumer);
 }
 
 void
 jg_resumer_quit(struct jg_resumer *resumer)
 {
-    uint64_t one = 1;
     atomic_store(&resumer->stopping, true);
-    (void)!write(resumer->wake_fd, &one, sizeof one);
+    wake(resumer);
 }
 
 bool

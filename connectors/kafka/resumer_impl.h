@@ -27,9 +27,9 @@ struct jg_held_partition {
     rd_kafka_queue_t *queue;
     struct jg_head *first, **last;
     size_t count;
-    int64_t next;                 /* the offset of the first job that was not resumed; -1: of the first there is */
-    int64_t deleted;              /* records before it were asked to be deleted */
-    const struct jg_head *picked; /* the next to be looked at, while jobs are chosen */
+    int64_t next;           /* the offset of the first job that was not resumed; -1: of the first there is */
+    int64_t deleted;        /* records before it were asked to be deleted */
+    struct jg_head *picked; /* the next to be looked at, while jobs are chosen */
 };
 
 struct jg_held_topic {
@@ -79,16 +79,19 @@ struct jg_resumer {
     struct jg_held_topic *topics;
     int partition_count;
     int64_t generation;
-    int64_t led_ms;            /* monotonic: when the lease was last renewed */
-    int64_t looked_ms;         /* ... the cluster looked at */
-    int64_t refreshed_ms;      /* ... all offsets committed */
-    int64_t cleaned_ms;        /* ... tickets looked at */
-    int64_t apart_ms;          /* ... until then, one topic per transaction */
+    /* Monotonic; when ... */
+    int64_t led_ms;       /* the lease was last renewed */
+    int64_t looked_ms;    /* the cluster was looked at */
+    int64_t guarded_ms;   /* it was asked who executes the origins */
+    int64_t refreshed_ms; /* all offsets were committed */
+    int64_t cleaned_ms;   /* tickets were looked at */
+    int64_t noted_ms;     /* `state` was brought up to date */
+    int64_t apart_ms;     /* until then: one topic per transaction */
+
     size_t one_by_one;         /* so many jobs go alone in theirs */
     size_t head_bytes;         /* of messages in memory */
     bool broken;               /* a record could not be kept: begin anew */
     bool skipped;              /* topics that another group executes were left out */
-    int64_t guarded_ms;        /* ... asked who executes the origins */
     rd_kafka_queue_t *answers; /* to requests whose outcome matters little */
     struct jg_transfer transfers[JG_RESUME_MOST];
     size_t transfer_count;
@@ -140,8 +143,9 @@ bool jg_resumer_rest(struct jg_resumer *resumer, int64_t timeout_ms);
 void jg_clean_tickets(struct jg_resumer *resumer);
 /* Delete from the holding topics what was resumed. */
 void jg_clean_records(struct jg_resumer *resumer);
-/* Does another group execute this origin? Says to the store that this one does, when it is its own. */
-JG_MUST_USE bool jg_clean_is_elsewhere(struct jg_resumer *resumer, const char *origin);
+/* Does another group execute this origin? Says to the store that this one does, when it is its own. JG_ESTORE: nothing
+ * was learned. */
+JG_MUST_USE enum jg_err jg_clean_elsewhere(struct jg_resumer *resumer, const char *origin, bool *elsewhere);
 /* Leave the topics that another group executes by now. */
 void jg_clean_guard(struct jg_resumer *resumer);
 

@@ -57,18 +57,15 @@ jg_own_topic(const struct jg_own *own, rd_kafka_t *rk, const char *name, struct 
 }
 
 static int64_t
-read_max_bytes(const struct jg_rdk *rdk, const rd_kafka_event_t *event)
+read_max_bytes(const struct jg_rdk *rdk, rd_kafka_event_t *event)
 {
-    size_t resources = 0, count = 0;
-    const rd_kafka_DescribeConfigs_result_t *result = rdk->event_DescribeConfigs_result((rd_kafka_event_t *)event);
-    if (!result || rdk->event_error((rd_kafka_event_t *)event))
+    size_t count = 0;
+    const rd_kafka_DescribeConfigs_result_t *result = rdk->event_DescribeConfigs_result(event);
+    if (!result || rdk->event_error(event))
         return 0;
-    const rd_kafka_ConfigResource_t **resource = rdk->DescribeConfigs_result_resources(result, &resources);
-    const rd_kafka_ConfigEntry_t **entries = resources ? rdk->ConfigResource_configs(resource[0], &count) : NULL;
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(rdk->ConfigEntry_name(entries[i]), "max.message.bytes") == 0 && rdk->ConfigEntry_value(entries[i]))
-            return strtoll(rdk->ConfigEntry_value(entries[i]), NULL, 10);
-    return 0;
+    const rd_kafka_ConfigResource_t **resources = rdk->DescribeConfigs_result_resources(result, &count);
+    const char *value = count ? jg_rdk_config_value(rdk, resources[0], "max.message.bytes") : NULL;
+    return value ? strtoll(value, NULL, 10) : 0;
 }
 
 /* The largest message that the topic takes; the broker's default where it does not tell. */

@@ -16,8 +16,7 @@
 #define COMMIT_MOST_MS 20000
 #define REFRESH_MS 3600000 /* committed offsets expire on brokers, after days */
 
-/* An error's code; destroys it. *again: the same call may be made once more. *abort: the transaction has to be aborted.
- */
+/* An error's code; destroys it. *abort: the transaction has to be aborted; untouched without an error. */
 static rd_kafka_resp_err_t
 settle_error(const struct jg_rdk *rdk, rd_kafka_error_t *error, bool *abort)
 {
