@@ -240,7 +240,10 @@ class Site:
         return self._holding.count(self.held_topic(cls))
 
     def await_held(self, count, cls="Mail", timeout_s=PATIENCE_S):
-        wait_until(lambda: self.held(cls) == count, timeout_s, f"{count} jobs of {cls} are held", interval_s=0.1)
+        try:
+            wait_until(lambda: self.held(cls) == count, timeout_s, f"{count} jobs of {cls} are held", interval_s=0.1)
+        except AssertionError as error:
+            raise AssertionError(f"{error}, but {self.held(cls)}; the store says {self.stats(cls)}") from None
 
     def await_workers(self, recorder, count):
         """Until each of so many workers has partitions, and the group is at rest: each runs a job without a limit."""

@@ -48,6 +48,11 @@ def percentile(values, percent):
     return ordered[min(len(ordered) - 1, round(percent / 100 * (len(ordered) - 1)))]
 
 
+def shortened(text, most=4000):
+    """Both ends of a long log: what a broker's end makes of its clients must not hide how they began."""
+    return text if len(text) <= most else f"{text[:most // 2]}\n[...]\n{text[-most // 2:]}"
+
+
 class Recorder:
     """Listens on `path`. A thread of its own takes the lines in; every method may be called while workers run."""
 
@@ -218,8 +223,8 @@ class Crew:
         return self._workers[number].log_path.read_text(errors="replace")
 
     def logs(self):
-        """What workers wrote to their standard errors, for a failing test."""
-        return "\n".join(f"--- worker {number}\n{self.log(number)[-2000:]}" for number in range(len(self)))
+        """What workers wrote to their standard errors, for a failing test: how each began, and how it went on."""
+        return "\n".join(f"--- worker {number}\n{shortened(self.log(number))}" for number in range(len(self)))
 
     def check(self):
         """No worker ended by itself."""
