@@ -13,7 +13,7 @@ from confluent_kafka import Consumer as RawConsumer
 from confluent_kafka import KafkaException, TopicPartition
 
 from support.app import PATIENCE_S, App, Consumer, Producer, committed, produce_job, raw_consume, raw_produce_many
-from support.crew import Crew, Recorder
+from support.crew import Crew, Recorder, shortened
 from support.jobs import timed_job
 from support.kafka import QUIET
 from support.processes import ServerProcess, drop_directory, new_directory, wait_until
@@ -143,8 +143,9 @@ class Site:
     `settings` hold for producers and consumers alike; those of one handle go over them; None leaves one out.
     """
 
-    def __init__(self, make_app, kafka, redis, plugin, topic, settings):
+    def __init__(self, make_app, kafka, redis, plugin, topic, settings, session_ms=6000):
         self.kafka, self.redis, self.plugin, self.topic = kafka, redis, plugin, topic
+        self.session_ms = session_ms
         self.group = f"group-{uuid.uuid4().hex[:8]}"
         self.settings = {
             "bootstrap.servers": kafka.bootstrap,
@@ -161,7 +162,7 @@ class Site:
         """In the order that every client sets them: the plugin first."""
         defaults = {
             "producer": {"linger.ms": 0},
-            "consumer": {"group.id": self.group, "auto.offset.reset": "earliest", "session.timeout.ms": 6000,
+            "consumer": {"group.id": self.group, "auto.offset.reset": "earliest", "session.timeout.ms": self.session_ms,
                          "heartbeat.interval.ms": 200, "fetch.wait.max.ms": 50},
         }[role]
         merged = {"plugin.library.paths": self.plugin, **defaults, **self.settings, **(settings or {})}
@@ -328,12 +329,12 @@ def _sites(request, plugin, make_app):
     """Yields a function that makes sites; closes them."""
     sites = []
 
-    def make(settings=None, redis=None, kafka=None, partitions=1, topic_config=None, name="jobs"):
+    def make(settings=None, redis=None, kafka=None, partitions=1, topic_config=None, name="jobs", **options):
         if not redis:
             redis = request.getfixturevalue("redis")
             redis.flush()
         kafka, topic = _topic(request, kafka, partitions, topic_config, name)
-        sites.append(Site(make_app, kafka, redis, plugin, topic, settings or {}))
+        sites.append(Site(make_app, kafka, redis, plugin, topic, settings or {}, **options))
         return sites[-1]
 
     yield make
@@ -349,8 +350,11 @@ def make_site(request, make_app, plugin_path):
 
 @pytest.fixture
 def make_crew_site(request, plugin_path):
-    """As make_site, for a crew instead of applications: what is large, and runs in the release build only."""
-    yield from _sites(request, plugin_path, None)
+    """As make_site, for a crew instead of applications: what is large, and runs in the release build only. With
+    mortal=True its workers are to be killed: the group gives their partitions to others after seconds. Else it has
+    patience with workers that a busy machine lets wait, since who is taken for dead has its jobs run twice."""
+    for make in _sites(request, plugin_path, None):
+        yield lambda *args, mortal=False, **options: make(*args, session_ms=6000 if mortal else 45000, **options)
 
 
 @pytest.fixture
@@ -362,9 +366,10 @@ def recorder():
 @pytest.fixture
 def make_crew(request, build_dir, recorder):
     """make_crew(site, 16, {"jobgate.class.Mail.limit": 10}): workers of the site's group, ended with the test."""
-    crews = []
+    crews, sites = [], set()
 
     def make(site, workers, settings=None, settle=None):
+        sites.add((site.kafka, site.group))
         program = build_dir / "tests" / "worker"
         crews.append(Crew(program, recorder, site.topic, site.properties("consumer", settings), settle))
         return crews[-1].start(workers)
@@ -374,6 +379,8 @@ def make_crew(request, build_dir, recorder):
         if request.node.stash.get(FAILED, False):
             print(crew.logs())
         crew.close()
+    for kafka, group in sites if request.node.stash.get(FAILED, False) else ():
+        print(f"--- what Kafka says of {group}\n{shortened(kafka.says_of(group))}")
 
 
 @pytest.fixture

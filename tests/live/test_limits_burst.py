@@ -65,8 +65,7 @@ def test_a_burst_never_exceeds_the_limit_and_runs_every_job_once(make_crew_site,
                          ids=["poll", "commit"])
 def test_workers_killed_at_random_leave_the_limit_kept_and_no_job_undone(
         make_crew_site, make_crew, recorder, settle, settings):
-    # A dead worker's partitions move on after its session.
-    site = make_crew_site(SETTINGS, partitions=WORKERS)
+    site = make_crew_site(SETTINGS, partitions=WORKERS, mortal=True)
     crew = make_crew(site, WORKERS, settings, settle)
     site.await_workers(recorder, WORKERS)
     dice = random.Random(7)

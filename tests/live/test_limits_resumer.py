@@ -137,7 +137,7 @@ def test_a_resumer_killed_at_random_moments_resumes_each_held_job_once_and_loses
 def test_held_jobs_are_found_again_after_everything_else_was_lost(make_crew_site, make_crew, make_resumer, recorder,
                                                                   own_redis, mode):
     """Redis empty, every consumer and the resumer gone: the holding topic is the truth."""
-    site = make_crew_site({LIMIT: -1, "jobgate.resumer": mode, **NO_DEDUP}, redis=own_redis, partitions=4)
+    site = make_crew_site({LIMIT: -1, "jobgate.resumer": mode, **NO_DEDUP}, redis=own_redis, partitions=4, mortal=True)
     crew = make_crew(site, 4)
     site.await_workers(recorder, 4)
     jobs = timed_jobs("Mail", 200, random.Random(1), 0, 2)
@@ -159,7 +159,7 @@ def test_held_jobs_are_found_again_after_everything_else_was_lost(make_crew_site
     assert recorder.max_overlap("Mail") <= 5
 
 
-def test_brokers_restarted_one_by_one_in_a_burst_lose_nothing(make_crew_site, make_crew, recorder, make_kafka):
+def test_brokers_restarted_one_by_one_in_a_burst_lose_nothing(make_kafka, make_crew_site, make_crew, recorder):
     cluster = make_kafka(nodes=3)
     site = make_crew_site({LIMIT: 4, "jobgate.class.Mail.resume.ahead": 8, "jobgate.class.Mail.limit.ttl.ms": 3000,
                            **NO_DEDUP}, kafka=cluster, partitions=6)
@@ -167,7 +167,7 @@ def test_brokers_restarted_one_by_one_in_a_burst_lose_nothing(make_crew_site, ma
     site.await_workers(recorder, 6)
     jobs = timed_jobs("Mail", 3000, random.Random(5), 5, 30)
     raw_produce_many(cluster, site.topic, jobs)
-    wait_until(lambda: recorder.ended() > 100, 60, "the burst is under way")
+    wait_until(lambda: recorder.ended() > 100, 120, "the burst is under way")
     for number in (1, 2, 3):
         cluster.restart(number)
     recorder.await_all(jids(jobs), 120)

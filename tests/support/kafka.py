@@ -198,6 +198,11 @@ class KafkaCluster:
             time.sleep(0.02)
         raise ServerError(f"topic {name} has no leader")
 
+    def says_of(self, word):
+        """The lines of the brokers' logs that have the word: a group's rebalances, a topic's leaders."""
+        return "\n".join(f"broker {node.number}: {line}" for node in self.nodes
+                         for line in node.process.log_path.read_text(errors="replace").splitlines() if word in line)
+
     def leader_of(self, topic, partition=0):
         """The number of the broker that leads the partition; -1: none."""
         return self.admin().list_topics(topic, timeout=10).topics[topic].partitions[partition].leader
@@ -221,9 +226,10 @@ class KafkaCluster:
             "group.min.session.timeout.ms": 1000,
             "group.consumer.min.session.timeout.ms": 1000,
             "group.consumer.min.heartbeat.interval.ms": 100,
-            # A dead broker's partitions move within seconds.
-            "broker.session.timeout.ms": 3000,
+            # A dead broker's partitions move within seconds; one that a busy machine lets wait is not taken for dead.
+            "broker.session.timeout.ms": 6000,
             "broker.heartbeat.interval.ms": 500,
+            "controller.quorum.fetch.timeout.ms": 5000,
             "controlled.shutdown.retry.backoff.ms": 200,
             "log.cleaner.dedupe.buffer.size": 4 << 20,
         }
