@@ -15,6 +15,7 @@
 #define MOST_DROPPED 500
 
 struct cleaning {
+    const struct jg_held_topic *topic;
     const rd_kafka_topic_partition_list_t *committed; /* NULL: not known */
     char *jids[MOST_DROPPED];
     size_t count;
@@ -38,15 +39,28 @@ is_passed(const struct cleaning *cleaning, const char *position)
     return false;
 }
 
+/* Is the job still among those that wait to be resumed? Then a resumer took its ticket and did not get to produce it:
+ * between two transactions of the one that leads, nothing at a head is on its way. */
+static bool
+waits(const struct jg_held_topic *topic, const char *jid)
+{
+    for (int i = 0; i < topic->partition_count; i++)
+        for (const struct jg_head *head = topic->partitions[i].first; head; head = head->next)
+            if (!head->foreign && strcmp(head->stamp.jid, jid) == 0)
+                return true;
+    return false;
+}
+
 static void
 look_at_ticket(void *opaque, const struct jg_ticket_report *ticket)
 {
     struct cleaning *cleaning = opaque;
     int64_t age_ms = cleaning->now_ms - ticket->taken_ms;
-    if (age_ms < OLD_MS || cleaning->count == MOST_DROPPED)
+    bool unused = !ticket->position[0] && waits(cleaning->topic, ticket->jid);
+    if ((age_ms < OLD_MS && !unused) || cleaning->count == MOST_DROPPED)
         return;
     cleaning->old++;
-    bool useless = ticket->position[0] ? is_passed(cleaning, ticket->position) : age_ms > UNPLACED_MS;
+    bool useless = unused || (ticket->position[0] ? is_passed(cleaning, ticket->position) : age_ms > UNPLACED_MS);
     char *jid = useless ? strdup(ticket->jid) : NULL;
     if (jid)
         cleaning->jids[cleaning->count++] = jid;
@@ -63,8 +77,9 @@ drop(struct jg_resumer *resumer, const char *class_name, struct cleaning *cleani
     };
     if (cleaning->count && jg_store_exec(resumer->options.store, &op, 1) == JG_OK)
         jg_log(resumer->options.log, JG_LOG_NOTICE, "RESUME",
-               "class %s: %zu tickets dropped, whose jobs group %s has passed without running them", class_name,
-               cleaning->count, resumer->options.group);
+               "class %s: %zu tickets dropped, whose jobs group %s has passed without running them, or that a resumer "
+               "before this one took and did not use",
+               class_name, cleaning->count, resumer->options.group);
 }
 
 static void
@@ -72,6 +87,7 @@ clean_classes(struct jg_resumer *resumer, struct cleaning *cleaning, bool may_dr
 {
     cleaning->now_ms = jg_wall_ms();
     for (struct jg_held_topic *topic = resumer->topics; topic; topic = topic->next_topic) {
+        cleaning->topic = topic;
         if (!topic->class_name[0] ||
             jg_store_tickets(resumer->options.store, topic->class_name, look_at_ticket, cleaning) != JG_OK)
             continue;

@@ -13,6 +13,7 @@
 #include "plugin/ops.h"
 
 #define INIT_MS 10000
+#define INIT_STEP_MS 500
 #define ELECT_EVERY_MS 1000
 #define ELECT_LEAST_MS 100 /* however often it is woken */
 #define LOOK_EVERY_MS 60000
@@ -21,6 +22,7 @@
 #define ASK_EVERY_MS 1000 /* the safety net: what no wake-up told */
 #define SYNC_EVERY_MS 10000
 #define CLEAN_EVERY_MS 5000
+#define CLEAN_FIRST_MS 500 /* what a predecessor has left */
 #define GUARD_EVERY_MS 2000
 #define NOTE_EVERY_MS 200
 #define RETRY_MS 1000
@@ -37,6 +39,28 @@ delivered(rd_kafka_t *rk, const rd_kafka_message_t *rkmessage, void *opaque)
     each->err = rkmessage->err;
     each->to_partition = rkmessage->partition;
     each->to_offset = rkmessage->offset;
+}
+
+/* It may take longer than the lease lasts, which is renewed meanwhile: else another one begins to lead, and each fences
+ * the other. A call that timed out goes on where it was. */
+static bool
+init_transactions(struct jg_resumer *resumer)
+{
+    const struct jg_rdk *rdk = resumer->own.rdk;
+    int64_t until_ms = jg_clock_ms() + INIT_MS, left_ms;
+    while (!atomic_load(&resumer->stopping)) {
+        rd_kafka_error_t *refused = rdk->init_transactions(resumer->producer, INIT_STEP_MS);
+        if (!refused)
+            return true;
+        bool late = rdk->error_code(refused) == RD_KAFKA_RESP_ERR__TIMED_OUT && jg_clock_ms() < until_ms;
+        if (!late)
+            jg_resumer_complain(resumer, "transactions are refused: %s (allow this client Write on TransactionalId %s)",
+                                rdk->error_string(refused), resumer->identity);
+        rdk->error_destroy(refused);
+        if (!late || (!jg_resumer_elect(resumer, &left_ms) && left_ms >= 0))
+            return false;
+    }
+    return false;
 }
 
 /* Transactions are initialised before offsets are read: whatever a predecessor left open is decided then. */
@@ -74,13 +98,7 @@ open_clients(struct jg_resumer *resumer)
         jg_resumer_complain(resumer, "no Kafka client: %s", error.text);
         return false;
     }
-    rd_kafka_error_t *refused = resumer->own.rdk->init_transactions(resumer->producer, INIT_MS);
-    if (!refused)
-        return true;
-    jg_resumer_complain(resumer, "transactions are refused: %s (allow this client Write on TransactionalId %s)",
-                        resumer->own.rdk->error_string(refused), resumer->identity);
-    resumer->own.rdk->error_destroy(refused);
-    return false;
+    return init_transactions(resumer);
 }
 
 static void
@@ -477,7 +495,8 @@ jg_resumer_lead(struct jg_resumer *resumer)
     resumer->looked_ms = resumer->noted_ms = resumer->apart_ms = 0;
     resumer->one_by_one = 0;
     resumer->broken = false;
-    resumer->refreshed_ms = resumer->cleaned_ms = jg_clock_ms();
+    resumer->refreshed_ms = jg_clock_ms();
+    resumer->cleaned_ms = resumer->refreshed_ms - CLEAN_EVERY_MS + CLEAN_FIRST_MS;
     while (goes_on && !atomic_load(&resumer->stopping)) {
         watch_store(resumer);
         if (woken)

@@ -147,6 +147,15 @@ stand(struct jg_resumer *resumer)
     }
 }
 
+/* Whatever gives notice meanwhile: two that fence each other must not do so at once again. */
+static void
+take_a_break(struct jg_resumer *resumer, int64_t pause_ms)
+{
+    int64_t until_ms = jg_clock_ms() + pause_ms, left_ms;
+    while (!atomic_load(&resumer->stopping) && (left_ms = until_ms - jg_clock_ms()) > 0)
+        (void)jg_resumer_rest(resumer, left_ms);
+}
+
 static void
 say_leads(struct jg_resumer *resumer, bool leads)
 {
@@ -177,7 +186,7 @@ work(void *opaque)
             break;
         if (brief)
             leave(resumer); /* another one may be luckier */
-        (void)jg_resumer_rest(resumer, pause_ms);
+        take_a_break(resumer, pause_ms);
     }
     leave(resumer);
     return NULL;

@@ -133,6 +133,22 @@ def test_a_resumer_killed_at_random_moments_resumes_each_held_job_once_and_loses
     assert not recorder.second_runs("Mail")
 
 
+def test_tickets_that_a_dead_resumer_took_and_did_not_use_stand_in_nobodys_way(
+        make_crew_site, make_crew, make_resumer, recorder):
+    """It saw a job that was not the first to go for its successor, which had read other partitions by then."""
+    site = make_crew_site({LIMIT: -1, **NO_DEDUP, **SEPARATE})
+    make_crew(site, 1)
+    site.await_workers(recorder, 1)
+    jobs = timed_jobs("Mail", 3, random.Random(1), 0, 1)
+    hold_all(site, recorder, jobs)
+    last = site.read(site.held_topic())[-1].header("jobgate-jid")
+    site.redis.client().hset(site.key("tkt"), last, f"{int(time.time() * 1000)} ")
+    site.jobgate("limit", "Mail", 1)
+    make_resumer(site)
+    recorder.await_all(jids(jobs), 30)
+    wait_until(lambda: site.tickets() == 0, 30, "no ticket is out")
+
+
 @pytest.mark.parametrize("mode", ["embedded", "separate"])
 def test_held_jobs_are_found_again_after_everything_else_was_lost(make_crew_site, make_crew, make_resumer, recorder,
                                                                   own_redis, mode):
