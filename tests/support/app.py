@@ -454,7 +454,9 @@ def raw_produce_many(kafka, topic, jobs, partitions=None):
     failed = []
     producer = RawProducer({"bootstrap.servers": kafka.bootstrap, "acks": "all", "enable.idempotence": True, "linger.ms": 5,
                             "queue.buffering.max.messages": 1000000, **QUIET})
-    partitions = partitions or len(producer.list_topics(topic, timeout=PATIENCE_S).topics[topic].partitions)
+    if not partitions:  # a broker that was just started may not know of any yet
+        partitions = wait_until(lambda: len(producer.list_topics(topic, timeout=PATIENCE_S).topics[topic].partitions),
+                                PATIENCE_S, f"topic {topic} has partitions", interval_s=0.1)
     for number, job in enumerate(jobs):
         producer.produce(topic, job.payload, partition=number % partitions,
                          on_delivery=lambda error, _: error and failed.append(error))
