@@ -33,6 +33,7 @@ enum jg_op_kind {
 
 /* At most so many items in one TAKE, PLACE or DROP. */
 #define JG_OP_MAX_ITEMS 1000
+#define JG_FRESH_ALWAYS 1 /* epochs are times, and larger */
 
 /* A limit that was set at run time. It goes over the settings' own until it is taken back, and outlives the store's
  * data in the instances that have seen it: of two, the one set later counts. */
@@ -59,15 +60,16 @@ struct jg_op {
     int64_t run_ttl_ms;        /* ADMIT, RENEW. SYNC: the class's limit.ttl.ms. LEAD, GROUP: how long it holds */
     int64_t epoch_in;          /* RENEW: the epoch that ADMIT answered with */
 
-    int64_t limit;        /* ADMIT, SYNC: the settings' own; 0: none (and no slot is taken), negative: paused. An
-                             override goes over it, but in ADMIT only when this is not 0 */
-    bool resumed;         /* ADMIT: the message says that it was resumed, so it may have a ticket */
-    bool last_try;        /* ADMIT: with a ticket and no slot the answer is HOLD; else LATER */
-    bool fresh;           /* ADMIT: the group never committed an offset of this topic: no grace, nothing ran before */
-    int64_t grace_ms;     /* ADMIT, TAKE: how long after a loss of data nobody gets a slot */
-    int64_t hold_max;     /* ADMIT: 0: no bound */
-    int64_t resume_ahead; /* SYNC */
-    int64_t hold_max_age_ms;        /* SYNC */
+    int64_t limit;           /* ADMIT, SYNC: the settings' own; 0: none (and no slot is taken), negative: paused. An
+                                override goes over it, but in ADMIT only when this is not 0 */
+    bool resumed;            /* ADMIT: the message says that it was resumed, so it may have a ticket */
+    bool last_try;           /* ADMIT: with a ticket and no slot the answer is HOLD; else LATER */
+    int64_t fresh;           /* ADMIT: the epoch in which nothing ran before: it needs no grace; 0: none that is known,
+                              * JG_FRESH_ALWAYS: whichever it is */
+    int64_t grace_ms;        /* ADMIT, TAKE: how long after a loss of data nobody gets a slot */
+    int64_t hold_max;        /* ADMIT: 0: no bound */
+    int64_t resume_ahead;    /* SYNC */
+    int64_t hold_max_age_ms; /* SYNC */
     struct jg_override override_in; /* SYNC: as this instance last saw it */
     bool override_now;              /* SYNC: set override_in now, whatever its at_ms (the `jobgate` command). Nothing
                                        else is told: the instance has no settings of its own */

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "connectors/kafka/own.h"
 #include "plugin/act.h"
 #include "plugin/coming.h"
 #include "plugin/counters.h"
@@ -13,7 +12,6 @@
 #define INFLIGHT_MOST 100000 /* open jobs of one instance that the store knows; with more, the oldest go unrenewed */
 #define SLOT_POLL_MS 2       /* a ticketed job asks for a slot this often */
 #define LATER_POLL_MS 50     /* others */
-#define COMMITTED_MS 3000
 #define HASTY_MS 30000
 #define PACE_MS 50 /* what cannot be held comes again no sooner */
 /* --- it runs --- */
@@ -179,26 +177,6 @@ ask_first(struct jg_gate *gate, const struct jg_coming *coming, struct jg_known 
     return ask->err;
 }
 
-/* Did the group never commit an offset of this topic? Then nothing of it can have run before. */
-static bool
-is_fresh(struct jg_gate *gate, const struct jg_coming *coming)
-{
-    const struct jg_rdk *rdk = gate->rdk;
-    const struct jg_own own = {.rdk = rdk};
-    struct jg_own_topic topic;
-    struct jg_error error;
-    if (jg_own_topic(&own, gate->rk, coming->topic, &topic, &error) != JG_OK || topic.partitions == 0)
-        return false;
-    rd_kafka_topic_partition_list_t *list = rdk->topic_partition_list_new(topic.partitions);
-    for (int i = 0; i < topic.partitions; i++)
-        rdk->topic_partition_list_add(list, coming->topic, i);
-    bool fresh = !rdk->committed(gate->rk, list, COMMITTED_MS);
-    for (int i = 0; i < list->cnt; i++)
-        fresh = fresh && !list->elems[i].err && list->elems[i].offset < 0;
-    rdk->topic_partition_list_destroy(list);
-    return fresh;
-}
-
 int64_t
 jg_coming_patience_ms(const struct jg_gate *gate, const struct jg_coming *coming)
 {
@@ -233,7 +211,7 @@ ask_later(struct jg_gate *gate, const struct jg_coming *coming, bool is_new, str
     int64_t began_ms = jg_clock_ms();
     enum jg_reason reason = ask->reason;
     if (reason == JG_REASON_GRACE && is_new)
-        ask->fresh = is_fresh(gate, coming);
+        ask->fresh = jg_coming_is_first(gate, coming) ? ask->epoch : 0;
     while (ask->err == JG_OK && ask->verdict == JG_LATER && !atomic_load(&gate->stopping)) {
         if (ask->reason != reason)
             began_ms = jg_clock_ms();

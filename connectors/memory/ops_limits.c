@@ -8,7 +8,8 @@
 bool
 jg_memory_settle(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op)
 {
-    if (op->fresh || now_ms >= class->epoch + op->grace_ms)
+    bool fresh = op->fresh == JG_FRESH_ALWAYS || op->fresh == class->epoch;
+    if (fresh || now_ms >= class->epoch + op->grace_ms)
         class->unsettled = false;
     return !class->unsettled;
 }

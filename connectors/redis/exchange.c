@@ -96,7 +96,7 @@ append_calls(struct jg_redis *redis, struct jg_request *first, bool fresh)
     struct pass pass = {.request = first};
     for (; next_unanswered(&pass); pass.index++, count++) {
         struct jg_op op = pass.request->ops[pass.index];
-        op.fresh = op.fresh || fresh;
+        op.fresh = fresh ? JG_FRESH_ALWAYS : op.fresh;
         jg_script_call(&redis->commands, redis->prefix, redis->conn.sha[op.kind], redis->conn.run_id, &op);
     }
     return count;

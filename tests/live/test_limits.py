@@ -453,6 +453,27 @@ def test_a_limit_set_at_run_time_outlives_the_stores_data(make_site, own_redis):
     assert site.running() == 2
 
 
+@pytest.mark.parametrize("settings", [None, MANUAL], ids=["poll", "commit"])
+def test_a_store_emptied_before_a_groups_first_commit_gives_no_slot_twice(make_site, own_redis, settings):
+    """To a member that meets the class only then, it looks as if nothing had run before."""
+    site = make_site({LIMIT: 1, "jobgate.class.Mail.limit.ttl.ms": 3000, "auto.commit.interval.ms": 600000},
+                     redis=own_redis, partitions=2)
+    first, second = pair(site, settings)
+    producer = site.producer()
+    producer.delivered(mail(1), partition=0)
+    running = first.next()
+    own_redis.restart_empty()
+    held = mail(2)
+    producer.delivered(held, partition=1)
+    poll_until(second, second.skips, PATIENCE_S, "the other job is held")
+    assert not [message for message in second.seen if not message.error]
+    if settings:
+        finish(first, running)
+    else:
+        first.poll()
+    assert second.next().jid == own_jid(held)
+
+
 @pytest.mark.parametrize("dedup", ["until_executing", "none"])
 def test_a_class_whose_settings_were_removed_gets_its_held_jobs_back(make_site, dedup):
     site = make_site({"jobgate.default.dedup": dedup})

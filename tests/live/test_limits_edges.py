@@ -29,8 +29,9 @@ def test_hold_max_pushes_back_on_the_consumer_and_nothing_is_stuck(make_site):
         message = consumer.next(timeout_s=60)
         ran.append(message.jid)
         assert site.running() == 1
-        # A job that came back and found its slot taken is held again, whatever hold.max says.
-        assert site.held() <= 3 + 1
+        # A job that came back and found its slot taken is held again, whatever hold.max says; and the resumer's count
+        # may lack the one that is just being held.
+        assert site.held() <= 3 + 2
     assert sorted(ran) == sorted(map(own_jid, jobs))
 
 

@@ -342,7 +342,11 @@ a_group_that_never_ran_anything_gets_slots_at_once(void **state)
     subject_new_epoch(&subject);
     expect_later(admit_limited('b', 1), JG_REASON_GRACE);
     struct jg_op op = limited('b', 1);
-    op.fresh = true;
+    int64_t epoch = done(op).epoch;
+    /* What was known of an epoch before says nothing of this one. */
+    op.fresh = epoch - 1;
+    expect_later(done(op), JG_REASON_GRACE);
+    op.fresh = epoch;
     expect_run(done(op));
     expect_hold(admit_limited('c', 1), JG_REASON_LIMIT);
 }

@@ -63,22 +63,32 @@ def drop_directory(directory):
     Guardian.tell("forget", directory)
 
 
-def free_ports(count):
-    """Loopback ports below the range that the kernel hands out, so that a server that is down keeps its own."""
-    held, ports = [], []
+_taken = []
+
+
+def _take_port(port):
+    """Is nobody listening there, and no other test process of this machine about to?"""
+    sign, probe = socket.socket(socket.AF_UNIX), socket.socket()
     try:
-        while len(ports) < count:
-            port = random.randint(15000, 32000)
-            probe = socket.socket()
-            held.append(probe)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            ports.append(port)
+        sign.bind(f"\0jobgate-test-port-{port}")
+        probe.bind(("127.0.0.1", port))
+    except OSError:
+        sign.close()
+        return False
     finally:
-        for probe in held:
-            probe.close()
+        probe.close()
+    _taken.append(sign)
+    return True
+
+
+def free_ports(count):
+    """Loopback ports below the range that the kernel hands out, so that a server that is down keeps its own: they are
+    this process's until it ends."""
+    ports = []
+    while len(ports) < count:
+        port = random.randint(15000, 32000)
+        if _take_port(port):
+            ports.append(port)
     return ports
 
 

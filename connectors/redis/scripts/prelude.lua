@@ -36,10 +36,10 @@ end
 
 local epoch, unsettled = current_epoch()
 
--- May slots be given? The grace begins with the epoch's number, which is a time. `fresh`: '1' says that nothing ran
--- before, so nothing is missing.
+-- May slots be given? The grace begins with the epoch's number, which is a time. `fresh`: the epoch in which nothing ran
+-- before, so nothing is missing; '1': whichever it is.
 local function settle(now, grace_ms, fresh)
-    if unsettled and (fresh == '1' or now >= tonumber(epoch) + tonumber(grace_ms)) then
+    if unsettled and (fresh == '1' or fresh == epoch or now >= tonumber(epoch) + tonumber(grace_ms)) then
         redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. epoch)
         unsettled = false
     end

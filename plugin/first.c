@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A store that was emptied, and one that is used for the first time, look alike; what tells them apart is Kafka: a
+ * group that has run anything has committed an offset. So that this holds from the first job on, and not only when the
+ * first commit happens to be due, the first one to ask commits where it began. */
+#include "connectors/kafka/own.h"
+#include "plugin/coming.h"
+#include "plugin/gate.h"
+
+#define ASK_MS 3000
+
+static bool
+has_committed_nothing(struct jg_gate *gate, const char *topic)
+{
+    const struct jg_rdk *rdk = gate->rdk;
+    const struct jg_own own = {.rdk = rdk};
+    struct jg_own_topic about;
+    struct jg_error error;
+    if (jg_own_topic(&own, gate->rk, topic, &about, &error) != JG_OK || about.partitions == 0)
+        return false;
+    rd_kafka_topic_partition_list_t *list = rdk->topic_partition_list_new(about.partitions);
+    for (int i = 0; i < about.partitions; i++)
+        rdk->topic_partition_list_add(list, topic, i);
+    bool nothing = !rdk->committed(gate->rk, list, ASK_MS);
+    for (int i = 0; i < list->cnt; i++)
+        nothing = nothing && !list->elems[i].err && list->elems[i].offset < 0;
+    rdk->topic_partition_list_destroy(list);
+    return nothing;
+}
+
+/* Where this partition began for us. Without a commit it began there for everyone, so nothing below is unfinished. */
+static int64_t
+began_at(struct jg_gate *gate, const struct jg_coming *coming)
+{
+    pthread_mutex_lock(&gate->lock);
+    const struct jg_partition *seen = jg_offsets_find(&gate->offsets, coming->topic, coming->rkmessage->partition);
+    int64_t first = seen ? seen->first : -1;
+    pthread_mutex_unlock(&gate->lock);
+    return first;
+}
+
+static bool
+commit(struct jg_gate *gate, const struct jg_coming *coming, int64_t offset)
+{
+    const struct jg_rdk *rdk = gate->rdk;
+    rd_kafka_queue_t *queue = rdk->queue_new(gate->rk);
+    rd_kafka_topic_partition_list_t *one = rdk->topic_partition_list_new(1);
+    rdk->topic_partition_list_add(one, coming->topic, coming->rkmessage->partition)->offset = offset;
+    bool committed = false;
+    if (!rdk->commit_queue(gate->rk, one, queue, NULL, NULL)) {
+        rd_kafka_event_t *answer = rdk->queue_poll(queue, ASK_MS);
+        committed = answer && !rdk->event_error(answer);
+        if (answer)
+            rdk->event_destroy(answer);
+    }
+    rdk->topic_partition_list_destroy(one);
+    rdk->queue_destroy(queue);
+    return committed;
+}
+
+bool
+jg_coming_is_first(struct jg_gate *gate, const struct jg_coming *coming)
+{
+    if (!has_committed_nothing(gate, coming->topic))
+        return false;
+    int64_t offset = began_at(gate, coming);
+    return offset >= 0 && commit(gate, coming, offset);
+}
