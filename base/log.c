@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 
-#define LINE_BYTES 1024
+#define LINE_BYTES 5120
 
 static void
 write_line(const struct jg_log *log, enum jg_log_level level, const char *fac, const char *text)

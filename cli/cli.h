@@ -91,6 +91,13 @@ void jg_cli_time(int64_t unix_ms, char out[JG_TIME_CHARS]);
 /* 250 ms, 1.2 s, 3 min 20 s, 2 h 5 min */
 void jg_cli_span(int64_t span_ms, char out[JG_TIME_CHARS]);
 
+/* `before`, the time, and how long ago or hence that is. */
+void jg_cli_print_when(const char *before, int64_t unix_ms);
+/* Break the text at blanks into lines of 100 columns; all but the first begin with so many blanks. Ends the line. */
+void jg_cli_print_wrapped(const char *text, size_t indent);
+/* What of others may do nothing to a terminal. */
+void jg_cli_print_plain(const char *text, size_t bytes);
+
 const char *jg_cli_action_name(enum jg_dup_action action);
 
 /* A JSON string, or null for text that is NULL, empty or no UTF-8. */
@@ -100,6 +107,7 @@ void jg_cli_print_json(json_t *value, size_t flags);
 
 /* --- one file a word --- */
 
+enum jg_exit jg_cli_capacity(struct jg_cli *cli);
 enum jg_exit jg_cli_check(struct jg_cli *cli);
 enum jg_exit jg_cli_demo(struct jg_cli *cli);
 enum jg_exit jg_cli_drain(struct jg_cli *cli);
@@ -107,6 +115,7 @@ enum jg_exit jg_cli_explain(struct jg_cli *cli);
 enum jg_exit jg_cli_group(struct jg_cli *cli);
 enum jg_exit jg_cli_held(struct jg_cli *cli);
 enum jg_exit jg_cli_key(struct jg_cli *cli);
+enum jg_exit jg_cli_leases(struct jg_cli *cli);
 enum jg_exit jg_cli_limit(struct jg_cli *cli);
 enum jg_exit jg_cli_pause(struct jg_cli *cli);
 enum jg_exit jg_cli_resume(struct jg_cli *cli);
@@ -114,6 +123,7 @@ enum jg_exit jg_cli_settings(struct jg_cli *cli);
 enum jg_exit jg_cli_status(struct jg_cli *cli);
 enum jg_exit jg_cli_unpause(struct jg_cli *cli);
 
+extern const struct jg_cli_option jg_cli_capacity_options[];
 extern const struct jg_cli_option jg_cli_check_options[];
 extern const struct jg_cli_option jg_cli_demo_options[];
 extern const struct jg_cli_option jg_cli_drain_options[];
@@ -121,6 +131,7 @@ extern const struct jg_cli_option jg_cli_explain_options[];
 extern const struct jg_cli_option jg_cli_group_options[];
 extern const struct jg_cli_option jg_cli_held_options[];
 extern const struct jg_cli_option jg_cli_key_options[];
+extern const struct jg_cli_option jg_cli_leases_options[];
 extern const struct jg_cli_option jg_cli_limit_options[]; /* of pause too */
 extern const struct jg_cli_option jg_cli_resume_options[];
 extern const struct jg_cli_option jg_cli_settings_options[];

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "cli/cli.h"
 
@@ -165,6 +166,24 @@ jg_cli_span(int64_t span_ms, char out[JG_TIME_CHARS])
         snprintf(out, JG_TIME_CHARS, "%lld min", ms / 60000);
     else
         snprintf(out, JG_TIME_CHARS, "%lld h %lld min", ms / 3600000, ms % 3600000 / 60000);
+}
+
+void
+jg_cli_print_when(const char *before, int64_t unix_ms)
+{
+    char at[JG_TIME_CHARS];
+    char span[JG_TIME_CHARS];
+    int64_t ago_ms = jg_wall_ms() - unix_ms;
+    jg_cli_time(unix_ms, at);
+    jg_cli_span(ago_ms < 0 ? -ago_ms : ago_ms, span);
+    printf("%s%s (%s%s%s)", before, at, ago_ms < 0 ? "in " : "", span, ago_ms < 0 ? "" : " ago");
+}
+
+void
+jg_cli_print_plain(const char *text, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        putchar(text[i] >= ' ' && text[i] <= '~' ? text[i] : '.');
 }
 
 const char *

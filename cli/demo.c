@@ -62,6 +62,8 @@ print_introduction(const struct jg_demo *demo)
            "What makes their topics governed queues are these properties, and nothing else:\n\n",
            rd_kafka_version_str(), demo->redis ? "a real broker" : "its mock cluster");
     for (size_t i = 0; i < demo->property_count; i++) {
+        if (i == demo->public_count)
+            printf("\nAnd for the demo alone, which is short, and where nothing is lost:\n\n");
         char value[4096];
         if (strcmp(demo->properties[i].name, "jobgate.store") == 0)
             jg_conf_redact(demo->properties[i].value, value, sizeof value);
@@ -69,19 +71,24 @@ print_introduction(const struct jg_demo *demo)
             snprintf(value, sizeof value, "%s", demo->properties[i].value);
         printf("  %-44s %s\n", demo->properties[i].name, value);
     }
+    printf(
+        "\nScenes 1 to 4 show what a duplicate is, and what becomes of it. Then come two scenarios of a job queue:\n\n"
+        "  Dedup before deferral (scene 5): equal jobs are produced while one of them waits for a free slot.\n"
+        "  Re-enqueue under dedup (scenes 6, 7): a job starts a migration and enqueues itself again, until 3 run.\n");
 }
 
 /* Where to look on. */
 static void
 print_counters(const struct jg_demo *demo)
 {
-    static const char *const classes[] = {"EmailWorker", "ReportWorker", "ChargeWorker", JG_DEMO_LIMITED};
+    static const char *const classes[] = {"EmailWorker",   "ReportWorker",   "ChargeWorker",
+                                          JG_DEMO_LIMITED, JG_DEMO_ENQUEUER, JG_DEMO_STRICT};
     struct jg_class_report report;
     printf("\nThe store's counters, as `jobgate status` reports them:\n");
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
         if (jg_store_class_report(demo->store, classes[i], &report) != JG_OK)
             return;
-        printf("  %-12s  %lld claims", classes[i], (long long)report.claims);
+        printf("  %-14s  %lld claims", classes[i], (long long)report.claims);
         for (size_t j = 0; j < report.counter_count; j++) {
             if (report.counters[j].value > 0)
                 printf(", %s %lld", report.counters[j].name, (long long)report.counters[j].value);

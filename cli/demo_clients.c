@@ -10,6 +10,7 @@
 
 #define POLL_MS 100
 #define HELD_TEXT JOBGATE_SKIP_TEXT ": held"
+#define NOOP_TEXT JOBGATE_SKIP_TEXT ": a no-op"
 
 /* --- handles --- */
 
@@ -44,20 +45,20 @@ start(const struct jg_demo *demo, rd_kafka_type_t type, rd_kafka_conf_t *conf, c
     return rk;
 }
 
-/* The plugin that librdkafka has loaded offers public counters (plugin/jobgate.h): how a program may look at it. */
+/* The plugin that librdkafka has loaded offers public functions (plugin/jobgate.h): how a program may look at it. */
 static bool
-find_counter(struct jg_demo *demo)
+find_public(struct jg_demo *demo, const char *name, void *function, size_t function_bytes)
 {
     char with_suffix[sizeof demo->plugin + 4];
     snprintf(with_suffix, sizeof with_suffix, "%s.so", demo->plugin);
     void *plugin = dlopen(demo->plugin, RTLD_NOW | RTLD_NOLOAD);
     if (!plugin)
         plugin = dlopen(with_suffix, RTLD_NOW | RTLD_NOLOAD);
-    void *function = plugin ? dlsym(plugin, "jobgate_counter") : NULL;
-    if (!function)
-        jg_cli_complain(demo->cli, "%s has no jobgate_counter: is it of this version?", demo->plugin);
-    memcpy(&demo->counter, &function, sizeof function);
-    return function != NULL;
+    void *found = plugin ? dlsym(plugin, name) : NULL;
+    if (!found)
+        jg_cli_complain(demo->cli, "%s has no %s: is it of this version?", demo->plugin, name);
+    memcpy(function, &found, function_bytes);
+    return found != NULL;
 }
 
 /* --- producing --- */
@@ -97,7 +98,8 @@ jg_demo_start_producer(struct jg_demo *demo)
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     demo->producer = start(demo, RD_KAFKA_PRODUCER, conf, own, sizeof own / sizeof *own);
-    return demo->producer && find_counter(demo);
+    return demo->producer && find_public(demo, "jobgate_counter", &demo->counter, sizeof demo->counter) &&
+           find_public(demo, "jobgate_memory_gauge", &demo->memory_gauge, sizeof demo->memory_gauge);
 }
 
 bool
@@ -111,7 +113,7 @@ jg_demo_produce(struct jg_demo *demo, struct jg_demo_job *job)
         return true;
     while (!job->reported && jg_clock_ms() < deadline_ms)
         rd_kafka_poll(demo->producer, POLL_MS);
-    return job->reported || jg_demo_refute(demo, "no delivery report of %c", job->name);
+    return job->reported || jg_demo_refute(demo, "no delivery report of %s", job->name);
 }
 
 const char *
@@ -211,16 +213,17 @@ jg_demo_start_consumers(struct jg_demo *demo)
 
 /* What a poll returned, if it matters here. */
 struct seen {
-    enum { SEEN_NOTHING, SEEN_JOB, SEEN_SKIP, SEEN_HELD } what;
+    enum { SEEN_NOTHING, SEEN_JOB, SEEN_SKIP, SEEN_HELD, SEEN_NOOP } what;
     int64_t offset;
     bool intact; /* SEEN_JOB: the payload is that of the expected job */
 };
 
-static const char *
-what_is_seen(const struct seen *seen)
-{
-    return seen->what == SEEN_JOB ? "runs" : seen->what == SEEN_HELD ? "is held" : "is skipped";
-}
+static const char *const verbs[] = {
+    [SEEN_JOB] = "runs",
+    [SEEN_SKIP] = "is skipped",
+    [SEEN_HELD] = "is held",
+    [SEEN_NOOP] = "ends as a no-op",
+};
 
 static bool
 says(const rd_kafka_message_t *rkmessage, const char *text)
@@ -230,15 +233,16 @@ says(const rd_kafka_message_t *rkmessage, const char *text)
 }
 
 static struct seen
-look_at(const struct jg_demo *demo, const rd_kafka_message_t *rkmessage, const struct jg_demo_job *expected)
+look_at(const struct jg_demo *demo, const rd_kafka_message_t *rkmessage, struct jg_demo_job *expected)
 {
     struct seen seen = {.what = SEEN_NOTHING, .offset = rkmessage->offset};
     if (!rkmessage->err) {
         seen.what = SEEN_JOB;
         seen.intact = rkmessage->len == strlen(expected->payload) &&
                       !memcmp(rkmessage->payload, expected->payload, rkmessage->len);
+        keep_headers(expected, rkmessage);
     } else if (says(rkmessage, JOBGATE_SKIP_TEXT)) {
-        seen.what = says(rkmessage, HELD_TEXT) ? SEEN_HELD : SEEN_SKIP;
+        seen.what = says(rkmessage, HELD_TEXT) ? SEEN_HELD : says(rkmessage, NOOP_TEXT) ? SEEN_NOOP : SEEN_SKIP;
     } else {
         jg_demo_row(demo, JG_DEMO_PLAIN, demo->consumers[expected->second].name, rd_kafka_message_errstr(rkmessage),
                     "poll: %s", rd_kafka_err2name(rkmessage->err));
@@ -246,33 +250,31 @@ look_at(const struct jg_demo *demo, const rd_kafka_message_t *rkmessage, const s
     return seen;
 }
 
-/* One poll. To the plugin it says that what ran before is done. `out`: where to keep a job's headers, or NULL. */
+/* One poll. To the plugin it says that what ran before is done. */
 static struct seen
-poll_once(struct jg_demo *demo, const struct jg_demo_job *expected, struct jg_demo_job *out)
+poll_once(struct jg_demo *demo, struct jg_demo_job *expected)
 {
     struct seen seen = {.what = SEEN_NOTHING};
     struct jg_demo_consumer *consumer = &demo->consumers[expected->second];
     if (consumer->running)
-        jg_demo_row(demo, JG_DEMO_PLAIN, consumer->name, "the program polls again, so its job is done", "%c ends",
+        jg_demo_row(demo, JG_DEMO_PLAIN, consumer->name, "the program polls again, so its job is done", "%s ends",
                     consumer->running->name);
     consumer->running = NULL;
     rd_kafka_message_t *rkmessage = rd_kafka_consumer_poll(consumer->rk, POLL_MS);
     if (rkmessage) {
         seen = look_at(demo, rkmessage, expected);
-        if (out && seen.what == SEEN_JOB)
-            keep_headers(out, rkmessage);
         rd_kafka_message_destroy(rkmessage);
     }
     return seen;
 }
 
 static struct seen
-poll_until_seen(struct jg_demo *demo, const struct jg_demo_job *expected, struct jg_demo_job *out)
+poll_until_seen(struct jg_demo *demo, struct jg_demo_job *expected)
 {
     int64_t deadline_ms = jg_clock_ms() + JG_DEMO_WAIT_MS;
     struct seen seen = {.what = SEEN_NOTHING};
     while (seen.what == SEEN_NOTHING && jg_clock_ms() < deadline_ms)
-        seen = poll_once(demo, expected, out);
+        seen = poll_once(demo, expected);
     return seen;
 }
 
@@ -281,78 +283,101 @@ static bool
 is_handed_out(struct jg_demo *demo, const struct seen *seen, const struct jg_demo_job *job, int64_t offset)
 {
     if (seen->what == SEEN_NOTHING)
-        return jg_demo_refute(demo, "%c never came", job->name);
+        return jg_demo_refute(demo, "%s never came", job->name);
     if (seen->what != SEEN_JOB || seen->offset != offset)
-        return jg_demo_refute(demo, "offset %lld %s instead of %c", (long long)seen->offset, what_is_seen(seen),
+        return jg_demo_refute(demo, "offset %lld %s instead of %s", (long long)seen->offset, verbs[seen->what],
                               job->name);
     if (!seen->intact)
-        return jg_demo_refute(demo, "the payload of %c changed on its way", job->name);
+        return jg_demo_refute(demo, "the payload of %s changed on its way", job->name);
     demo->consumers[job->second].running = job;
     return true;
 }
 
 bool
-jg_demo_consume(struct jg_demo *demo, const struct jg_demo_job *job)
+jg_demo_consume(struct jg_demo *demo, struct jg_demo_job *job)
 {
-    struct seen seen = poll_until_seen(demo, job, NULL);
+    struct seen seen = poll_until_seen(demo, job);
     return is_handed_out(demo, &seen, job, job->offset);
+}
+
+static bool
+consume_moved(struct jg_demo *demo, struct jg_demo_job *job, bool resumed)
+{
+    char jid[sizeof job->headers->value];
+    snprintf(jid, sizeof jid, "%s", jg_demo_header(job, JOBGATE_HEADER_JID));
+    struct seen seen = poll_until_seen(demo, job);
+    bool says_resumed = jg_demo_header(job, JOBGATE_HEADER_RESUMED)[0];
+    if (seen.what == SEEN_JOB && (seen.offset <= job->offset || says_resumed != resumed ||
+                                  strcmp(jid, jg_demo_header(job, JOBGATE_HEADER_JID)) != 0))
+        return jg_demo_refute(demo, "offset %lld runs, and is not %s", (long long)seen.offset, job->name);
+    if (seen.what == SEEN_JOB)
+        job->offset = seen.offset;
+    return is_handed_out(demo, &seen, job, seen.offset);
 }
 
 bool
 jg_demo_consume_resumed(struct jg_demo *demo, struct jg_demo_job *job)
 {
-    struct seen seen = poll_until_seen(demo, job, job);
-    if (seen.what == SEEN_JOB && (seen.offset <= job->offset || !jg_demo_header(job, JOBGATE_HEADER_RESUMED)[0]))
-        return jg_demo_refute(demo, "offset %lld runs, and is no resumed job", (long long)seen.offset);
-    job->offset = seen.offset;
-    return is_handed_out(demo, &seen, job, seen.offset);
+    return consume_moved(demo, job, true);
+}
+
+bool
+jg_demo_consume_successor(struct jg_demo *demo, struct jg_demo_job *job)
+{
+    return consume_moved(demo, job, false);
 }
 
 static bool
-consume_skip(struct jg_demo *demo, const struct jg_demo_job *job, bool held)
+consume_unrun(struct jg_demo *demo, struct jg_demo_job *job, int what)
 {
-    struct seen seen = poll_until_seen(demo, job, NULL);
-    const char *expected = held ? "held" : "skipped";
+    struct seen seen = poll_until_seen(demo, job);
     if (seen.what == SEEN_NOTHING)
-        return jg_demo_refute(demo, "%c was not seen to be %s", job->name, expected);
-    return (seen.what == (held ? SEEN_HELD : SEEN_SKIP) && seen.offset == job->offset) ||
-           jg_demo_refute(demo, "offset %lld %s; %c should be %s", (long long)seen.offset, what_is_seen(&seen),
-                          job->name, expected);
+        return jg_demo_refute(demo, "%s never came", job->name);
+    return ((int)seen.what == what && seen.offset == job->offset) ||
+           jg_demo_refute(demo, "offset %lld %s; it should be that %s %s", (long long)seen.offset, verbs[seen.what],
+                          job->name, verbs[what]);
 }
 
 bool
-jg_demo_consume_skip(struct jg_demo *demo, const struct jg_demo_job *job)
+jg_demo_consume_skip(struct jg_demo *demo, struct jg_demo_job *job)
 {
-    return consume_skip(demo, job, false);
+    return consume_unrun(demo, job, SEEN_SKIP);
 }
 
 bool
-jg_demo_consume_held(struct jg_demo *demo, const struct jg_demo_job *job)
+jg_demo_consume_held(struct jg_demo *demo, struct jg_demo_job *job)
 {
-    return consume_skip(demo, job, true);
+    return consume_unrun(demo, job, SEEN_HELD);
+}
+
+bool
+jg_demo_consume_noop(struct jg_demo *demo, struct jg_demo_job *job)
+{
+    return consume_unrun(demo, job, SEEN_NOOP);
 }
 
 static bool
-poll_nothing(struct jg_demo *demo, const struct jg_demo_job *job)
+poll_nothing(struct jg_demo *demo, struct jg_demo_job *job)
 {
-    struct seen seen = poll_once(demo, job, NULL);
+    struct seen seen = poll_once(demo, job);
     return seen.what == SEEN_NOTHING ||
-           jg_demo_refute(demo, "offset %lld %s, and nothing should", (long long)seen.offset, what_is_seen(&seen));
+           jg_demo_refute(demo, "offset %lld %s, and nothing should", (long long)seen.offset, verbs[seen.what]);
 }
 
 bool
-jg_demo_end(struct jg_demo *demo, const struct jg_demo_job *job, int64_t completed)
+jg_demo_end(struct jg_demo *demo, struct jg_demo_job *job, const char *counter, int64_t value)
 {
     int64_t deadline_ms = jg_clock_ms() + JG_DEMO_WAIT_MS;
     do {
         if (!poll_nothing(demo, job))
             return false;
-    } while (demo->counter("completed") < completed && jg_clock_ms() < deadline_ms);
-    return demo->counter("completed") >= completed || jg_demo_refute(demo, "%c was not seen to end", job->name);
+    } while (demo->counter(counter) < value && jg_clock_ms() < deadline_ms);
+    return demo->counter(counter) >= value ||
+           jg_demo_refute(demo, "%s has ended, and %s is not counted", job->name, counter);
 }
 
 bool
-jg_demo_await_committed(struct jg_demo *demo, const struct jg_demo_job *job)
+jg_demo_await_committed(struct jg_demo *demo, struct jg_demo_job *job)
 {
     int64_t deadline_ms = jg_clock_ms() + JG_DEMO_WAIT_MS;
     const struct jg_demo_consumer *consumer = &demo->consumers[job->second];
@@ -360,5 +385,5 @@ jg_demo_await_committed(struct jg_demo *demo, const struct jg_demo_job *job)
         if (!poll_nothing(demo, job))
             return false;
     } while (consumer->committed <= job->offset && jg_clock_ms() < deadline_ms);
-    return consumer->committed > job->offset || jg_demo_refute(demo, "the offset of %c was not committed", job->name);
+    return consumer->committed > job->offset || jg_demo_refute(demo, "the offset of %s was not committed", job->name);
 }

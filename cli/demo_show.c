@@ -34,6 +34,13 @@ jg_demo_title(const struct jg_demo *demo, const char *text)
     printf("\n%s%s%s\n", demo->color ? "\033[1m" : "", text, plain_of(demo));
 }
 
+void
+jg_demo_about(const char *text)
+{
+    if (text)
+        printf("%s\n", text);
+}
+
 static void
 print_row(const struct jg_demo *demo, enum jg_demo_look look, const char *who, const char *what, const char *why)
 {

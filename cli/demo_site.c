@@ -30,6 +30,11 @@ find_plugin(struct jg_demo *demo)
 static void
 choose_names(struct jg_demo *demo)
 {
+    static const char *const held_classes[JG_DEMO_HOLDING] = {JG_DEMO_LIMITED, JG_DEMO_ENQUEUER, JG_DEMO_STRICT};
+    static const char *const gauges[JG_DEMO_GAUGES] = {
+        [JG_DEMO_MIGRATIONS] = "migrations",
+        [JG_DEMO_ACCOUNTS] = "accounts",
+    };
     unsigned char bytes[4] = {0};
     char name[sizeof demo->topics[0] - 4] = "jobs";
     struct jg_buf holding = JG_BUF_INIT;
@@ -41,9 +46,14 @@ choose_names(struct jg_demo *demo)
     snprintf(demo->topics[0], sizeof demo->topics[0], "%s", name);
     snprintf(demo->topics[1], sizeof demo->topics[1], "%s-2", name);
     snprintf(demo->topic_list, sizeof demo->topic_list, "%s,%s", demo->topics[0], demo->topics[1]);
-    jg_holding_topic(&holding, demo->topics[0], JG_DEMO_LIMITED);
-    snprintf(demo->holding_topic, sizeof demo->holding_topic, "%s", holding.failed ? "" : holding.data);
+    for (size_t i = 0; i < JG_DEMO_HOLDING; i++) {
+        jg_holding_topic(&holding, demo->topics[0], held_classes[i]);
+        snprintf(demo->holding_topics[i], sizeof demo->holding_topics[i], "%s", holding.failed ? "" : holding.data);
+        jg_buf_reset(&holding);
+    }
     jg_buf_clear(&holding);
+    for (size_t i = 0; i < JG_DEMO_GAUGES; i++)
+        snprintf(demo->gauges[i].setting, sizeof demo->gauges[i].setting, "redis:%s:%s", name, gauges[i]);
 }
 
 static void
@@ -53,17 +63,38 @@ add_property(struct jg_demo *demo, const char *name, const char *value)
     demo->properties[demo->property_count++].value = value;
 }
 
+/* Both alike, but for dedup. */
+static void
+add_enqueuers(struct jg_demo *demo)
+{
+    const char *load = demo->gauges[JG_DEMO_MIGRATIONS].setting;
+    const char *work = demo->gauges[JG_DEMO_ACCOUNTS].setting;
+    add_property(demo, "jobgate.class." JG_DEMO_ENQUEUER ".lease", "class");
+    add_property(demo, "jobgate.class." JG_DEMO_ENQUEUER ".capacity", "3");
+    add_property(demo, "jobgate.class." JG_DEMO_ENQUEUER ".capacity.load", load);
+    add_property(demo, "jobgate.class." JG_DEMO_ENQUEUER ".capacity.work", work);
+    add_property(demo, "jobgate.class." JG_DEMO_STRICT ".dedup", "until_executed");
+    add_property(demo, "jobgate.class." JG_DEMO_STRICT ".lease", "class");
+    add_property(demo, "jobgate.class." JG_DEMO_STRICT ".capacity", "3");
+    add_property(demo, "jobgate.class." JG_DEMO_STRICT ".capacity.load", load);
+    add_property(demo, "jobgate.class." JG_DEMO_STRICT ".capacity.work", work);
+}
+
 static void
 gather_properties(struct jg_demo *demo)
 {
     add_property(demo, "plugin.library.paths", demo->plugin);
     add_property(demo, "bootstrap.servers", demo->bootstrap_servers);
     add_property(demo, "jobgate.topics", demo->topic_list);
-    add_property(demo, "jobgate.store", demo->redis ? demo->redis : "memory:demo");
+    add_property(demo, "jobgate.store", demo->redis ? demo->redis : JG_DEMO_MEMORY);
     add_property(demo, "jobgate.default.dedup", "until_executing");
     add_property(demo, "jobgate.class.ReportWorker.dedup", "until_executed");
     add_property(demo, "jobgate.class.ChargeWorker.dedup.action", "reject");
     add_property(demo, "jobgate.class." JG_DEMO_LIMITED ".limit", "1");
+    add_enqueuers(demo);
+    demo->public_count = demo->property_count;
+    /* Else the first job of a class would wait, as after a loss of data, for those to be told that run. */
+    add_property(demo, "jobgate.store.grace.ms", "100");
     if (demo->redis) {
         add_property(demo, "jobgate.namespace", demo->name_space);
         add_property(demo, "jobgate.store.timeout.ms", "5000"); /* a busy machine must not change the story */
@@ -95,7 +126,9 @@ static bool
 start_mock(struct jg_demo *demo)
 {
     rd_kafka_mock_cluster_t *cluster = rd_kafka_handle_mock_cluster(demo->plain);
-    rd_kafka_resp_err_t err = rd_kafka_mock_topic_create(cluster, demo->holding_topic, 1, 1);
+    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (size_t i = 0; !err && i < JG_DEMO_HOLDING; i++)
+        err = rd_kafka_mock_topic_create(cluster, demo->holding_topics[i], 1, 1);
     for (size_t i = 0; !err && i < JG_DEMO_TOPICS; i++)
         err = rd_kafka_mock_topic_create(cluster, demo->topics[i], 1, 1);
     if (err)
@@ -181,23 +214,25 @@ complain_of_kept(const struct jg_demo *demo, rd_kafka_event_t *event)
     }
 }
 
-/* The plugin has made the holding topic; its offsets in group <group>.jobgate go with it. */
+/* The plugin has made the holding topics; their offsets in group <group>.jobgate go with them. */
 static void
 delete_topics(const struct jg_demo *demo)
 {
-    rd_kafka_DeleteTopic_t *topics[JG_DEMO_TOPICS + 1];
+    rd_kafka_DeleteTopic_t *topics[JG_DEMO_TOPICS + JG_DEMO_HOLDING];
+    size_t count = 0;
     for (size_t i = 0; i < JG_DEMO_TOPICS; i++)
-        topics[i] = rd_kafka_DeleteTopic_new(demo->topics[i]);
-    topics[JG_DEMO_TOPICS] = rd_kafka_DeleteTopic_new(demo->holding_topic);
+        topics[count++] = rd_kafka_DeleteTopic_new(demo->topics[i]);
+    for (size_t i = 0; i < JG_DEMO_HOLDING; i++)
+        topics[count++] = rd_kafka_DeleteTopic_new(demo->holding_topics[i]);
     rd_kafka_AdminOptions_t *options = admin_options(demo, RD_KAFKA_ADMIN_OP_DELETETOPICS);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(demo->plain);
-    rd_kafka_DeleteTopics(demo->plain, topics, JG_DEMO_TOPICS + 1, options, queue);
+    rd_kafka_DeleteTopics(demo->plain, topics, count, options, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, ADMIN_TIMEOUT_MS + 1000);
     complain_of_kept(demo, event);
     rd_kafka_event_destroy(event);
     rd_kafka_queue_destroy(queue);
     rd_kafka_AdminOptions_destroy(options);
-    rd_kafka_DeleteTopic_destroy_array(topics, JG_DEMO_TOPICS + 1);
+    rd_kafka_DeleteTopic_destroy_array(topics, count);
 }
 
 static void
@@ -258,6 +293,7 @@ jg_demo_close(struct jg_demo *demo)
     }
     if (demo->producer)
         rd_kafka_destroy(demo->producer);
+    jg_demo_delete_gauges(demo);
     if (demo->topics_made)
         delete_topics(demo);
     if (demo->plain)

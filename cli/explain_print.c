@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "cli/explain.h"
+#include "cli/runs.h"
 #include "connectors/store_impl.h"
 
 static const char *
@@ -15,25 +15,15 @@ action_done(enum jg_dup_action action)
                                    : "it was sent with a mark, and is skipped when consumed";
 }
 
-static void
-print_when(const char *before, int64_t unix_ms)
-{
-    char at[JG_TIME_CHARS];
-    char ago[JG_TIME_CHARS];
-    jg_cli_time(unix_ms, at);
-    jg_cli_span(jg_wall_ms() - unix_ms, ago);
-    printf("%s%s (%s ago)", before, at, ago);
-}
-
 /* The claim does not say of which topic its job is. */
 static void
 print_held(const char *class_name, const char *until)
 {
     struct jg_buf escaped = JG_BUF_INIT;
     jg_name_escape(&escaped, class_name);
-    printf("State held: that job came up and found no slot (its class ran as many as it may, was paused, or others "
-           "waited\n"
-           "before it), so it waits in the holding topic <topic>.held.%s, and comes back by itself.\n"
+    printf("State held: that job came up and could not start then (no slot, no lease, load at capacity, others before "
+           "it),\n"
+           "or has failed, so it waits in the holding topic <topic>.held.%s, and comes back by itself.\n"
            "Equal jobs are duplicates until it %s. Of which topic it is, the store does not know: `jobgate held %s\n"
            "--topic TOPIC --group GROUP` lists what waits, and why; `jobgate status %s` shows the limit.\n",
            escaped.failed ? "" : escaped.data, until, class_name, class_name);
@@ -81,7 +71,7 @@ print_claim(const struct jg_claim_report *claim, const char *class_name)
         return;
     }
     printf("Claimed by job %s", claim->owner);
-    print_when(" since ", claim->since_ms);
+    jg_cli_print_when(" since ", claim->since_ms);
     printf(", dedup %s.\n", jg_dedup_name(claim->dedup));
     print_state(claim, class_name);
     jg_cli_span(claim->ttl_ms, left);
@@ -93,14 +83,11 @@ print_claim(const struct jg_claim_report *claim, const char *class_name)
         printf("Newest candidate that the broker has: %s.\n", claim->newest_acked_candidate);
 }
 
-static const struct jg_duplicate_report *
-find_duplicate(const struct jg_explained *explained, const char *jid)
+/* Does the store remember of the job itself what is told by print_known? */
+static bool
+is_known(const struct jg_job_report *job)
 {
-    for (size_t i = 0; i < explained->duplicate_count; i++) {
-        if (strcmp(explained->duplicates[i].jid, jid) == 0)
-            return &explained->duplicates[i];
-    }
-    return NULL;
+    return job->member[0] || job->done || job->ticket || job->chain_number >= 0;
 }
 
 /* The answer to `why did, or didn't, my job run`. */
@@ -108,7 +95,7 @@ static void
 print_job(const struct jg_explained *explained)
 {
     const struct jg_claim_report *claim = &explained->claim;
-    const struct jg_duplicate_report *duplicate = find_duplicate(explained, explained->jid);
+    const struct jg_duplicate_report *duplicate = jg_explained_duplicate(explained, explained->jid);
     const char *jid = explained->jid;
     if (claim->state != JG_CLAIM_NONE && strcmp(claim->owner, jid) == 0) {
         static const char *const stands[] = {
@@ -122,20 +109,64 @@ print_job(const struct jg_explained *explained)
     } else if (duplicate && duplicate->candidate) {
         printf("Job %s was sent as a candidate of %s:\nit runs when it is consumed, unless that one did by then.", jid,
                duplicate->original);
-        print_when(" That was at ", duplicate->at_ms);
+        jg_cli_print_when(" That was at ", duplicate->at_ms);
         printf(".\n");
     } else if (duplicate) {
         printf("Job %s was turned away as a duplicate of %s, which was %s:\n%s.", jid, duplicate->original,
                jg_claim_state_name(duplicate->original_state), action_done(duplicate->action));
-        print_when(" That was at ", duplicate->at_ms);
+        jg_cli_print_when(" That was at ", duplicate->at_ms);
         printf(".\n");
     } else if (explained->was) {
         printf("Job %s did run: its claim ended with that, and candidates of it are duplicates.\n", jid);
+    } else if (is_known(&explained->job)) {
+        printf("Job %s holds no claim now.\n", jid);
     } else {
         printf(
             "Of job %s itself nothing is kept: it started or ended and its claim with it, or its claim outlived its\n"
             "TTL, or it was never claimed. What is known of its key:\n",
             jid);
+    }
+}
+
+/* Run, ticket, end, chain. */
+static void
+print_known(const struct jg_explained *explained)
+{
+    const struct jg_job_report *job = &explained->job;
+    char left[JG_TIME_CHARS];
+    if (job->member[0]) {
+        jg_cli_run_left(job->expires_ms, left);
+        printf("It runs now: ");
+        jg_cli_run_print(job->member);
+        printf(".\nWithout a heartbeat that run is over in %s.\n", left);
+    }
+    if (job->ticket) {
+        printf("It was resumed, and has a ticket");
+        if (explained->ticket.taken_ms)
+            jg_cli_print_when(" since ", explained->ticket.taken_ms);
+        printf(".\n");
+    }
+    if (job->done)
+        printf("It has ended%s%s.\n", job->next[0] ? ", and was enqueued again as " : "", job->next);
+    if (job->chain_number >= 0) {
+        printf("Of its chain, number %lld is the last that started; ", (long long)job->chain_number);
+        if (job->chain_member[0])
+            jg_cli_run_print(job->chain_member);
+        else
+            printf("it was held since");
+        printf(".\n");
+    }
+}
+
+static void
+print_whys(const struct jg_explained *explained)
+{
+    if (explained->why_count == 0)
+        return;
+    printf("\nWhy %s does not run now:\n", explained->subject);
+    for (size_t i = 0; i < explained->why_count; i++) {
+        printf("  %-9s ", explained->whys[i].reason);
+        jg_cli_print_wrapped(explained->whys[i].text, 12);
     }
 }
 
@@ -163,9 +194,10 @@ print_not_found(const struct jg_cli *cli, const struct jg_explained *explained)
         "Nothing is known of %s %s in namespace '%s'. So an equal job that is produced next is accepted.\n"
         "Either its job has started (until_executing) or ended (until_executed), and its claim with it; or the claim\n"
         "outlived its TTL; or it was never claimed: its topic is not governed, its class has no dedup, or the store\n"
-        "was down then (header jobgate-unclaimed); or store or namespace are not those of the producer.\n",
+        "was down then (header jobgate-unclaimed); or store or namespace are not those of the producer.\n%s",
         explained->jid[0] ? "job" : "key", explained->jid[0] ? explained->jid : explained->key,
-        jg_conf_settings(cli->conf)->name_space);
+        jg_conf_settings(cli->conf)->name_space,
+        explained->scan ? "" : "A limited class without dedup has no claims: --scan looks for the job in Kafka.\n");
 }
 
 static void
@@ -173,15 +205,22 @@ print_text(const struct jg_cli *cli, const struct jg_explained *explained)
 {
     if (!explained->found) {
         print_not_found(cli, explained);
-        return;
+    } else {
+        if (explained->jid[0])
+            print_job(explained);
+        print_known(explained);
+        if (explained->jid[0])
+            putchar('\n');
+        printf("Key %s of class %s\n", explained->key, explained->class_name);
+        print_claim(&explained->claim, explained->class_name);
     }
-    if (explained->jid[0]) {
-        print_job(explained);
+    print_whys(explained);
+    if (explained->found)
+        print_duplicates(explained);
+    if (explained->scan) {
         putchar('\n');
+        jg_scan_print(explained->scan);
     }
-    printf("Key %s of class %s\n", explained->key, explained->class_name);
-    print_claim(&explained->claim, explained->class_name);
-    print_duplicates(explained);
 }
 
 static json_t *
@@ -218,6 +257,35 @@ duplicates_json(const struct jg_explained *explained)
     return list;
 }
 
+static json_t *
+job_json(const struct jg_explained *explained)
+{
+    const struct jg_job_report *job = &explained->job;
+    json_t *ticket = json_null();
+    json_t *chain = json_null();
+    if (!explained->subject[0])
+        return json_null();
+    if (job->ticket)
+        ticket = json_pack("{s:I, s:o}", "taken_ms", (json_int_t)explained->ticket.taken_ms, "position",
+                           text_or_null(explained->ticket.position));
+    if (job->chain_number >= 0)
+        chain = json_pack("{s:I, s:o}", "number", (json_int_t)job->chain_number, "run",
+                          jg_cli_run_json(job->chain_member, 0));
+    return json_pack("{s:s, s:o, s:o, s:b, s:o, s:o}", "jid", explained->subject, "run",
+                     jg_cli_run_json(job->member, job->expires_ms), "ticket", ticket, "done", (int)job->done, "next",
+                     text_or_null(job->next), "chain", chain);
+}
+
+static json_t *
+whys_json(const struct jg_explained *explained)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < explained->why_count; i++)
+        json_array_append_new(list, json_pack("{s:s, s:o}", "reason", explained->whys[i].reason, "text",
+                                              text_or_null(explained->whys[i].text)));
+    return list;
+}
+
 void
 jg_explained_print(const struct jg_cli *cli, const struct jg_explained *explained)
 {
@@ -225,10 +293,11 @@ jg_explained_print(const struct jg_cli *cli, const struct jg_explained *explaine
         print_text(cli, explained);
         return;
     }
-    jg_cli_print_json(json_pack("{s:s, s:o, s:s, s:b, s:o, s:o, s:b, s:o}", "key", explained->key, "jid",
-                                text_or_null(explained->jid), "namespace", jg_conf_settings(cli->conf)->name_space,
-                                "found", (int)explained->found, "class", text_or_null(explained->class_name), "claim",
-                                claim_json(&explained->claim), "was", (int)explained->was, "duplicates",
-                                duplicates_json(explained)),
-                      JSON_INDENT(2));
+    json_t *value = json_pack("{s:s, s:o, s:s, s:b, s:o, s:o, s:b, s:o, s:o, s:o}", "key", explained->key, "jid",
+                              text_or_null(explained->jid), "namespace", jg_conf_settings(cli->conf)->name_space,
+                              "found", (int)explained->found, "class", text_or_null(explained->class_name), "claim",
+                              claim_json(&explained->claim), "was", (int)explained->was, "job", job_json(explained),
+                              "why", whys_json(explained), "duplicates", duplicates_json(explained));
+    json_object_set_new(value, "scan", explained->scan ? jg_scan_json(explained->scan) : json_null());
+    jg_cli_print_json(value, JSON_INDENT(2));
 }

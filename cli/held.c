@@ -45,21 +45,13 @@ take(void *opaque, int letter, const char *value)
     return true;
 }
 
-/* What of others may do nothing to a terminal. */
-static void
-print_plain(const char *text, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i++)
-        putchar(text[i] >= ' ' && text[i] <= '~' ? text[i] : '.');
-}
-
 static void
 print_one(const struct jg_held *one)
 {
     char since[JG_TIME_CHARS];
     char age[JG_TIME_CHARS];
     printf("%d/%lld  ", (int)one->partition, (long long)one->offset);
-    print_plain(one->jid[0] ? one->jid : "no jid", strlen(one->jid[0] ? one->jid : "no jid"));
+    jg_cli_print_plain(one->jid[0] ? one->jid : "no jid", strlen(one->jid[0] ? one->jid : "no jid"));
     printf("\n    ");
     if (one->since_ms) {
         jg_cli_time(one->since_ms, since);
@@ -70,16 +62,20 @@ print_one(const struct jg_held *one)
     }
     if (one->reason[0])
         printf(", reason ");
-    print_plain(one->reason, strlen(one->reason));
+    jg_cli_print_plain(one->reason, strlen(one->reason));
     if (one->from[0])
         printf(", from ");
-    print_plain(one->from, strlen(one->from));
+    jg_cli_print_plain(one->from, strlen(one->from));
     if (one->resumes)
         printf(", resumed %lld times before", (long long)one->resumes);
+    if (one->attempts)
+        printf(", failed %lld times", (long long)one->attempts);
+    if (one->not_before_ms)
+        jg_cli_print_when(", not resumed before ", one->not_before_ms);
     printf("\n    class ");
-    print_plain(one->class_name, strlen(one->class_name));
+    jg_cli_print_plain(one->class_name, strlen(one->class_name));
     printf(": ");
-    print_plain(one->payload, one->payload_bytes);
+    jg_cli_print_plain(one->payload, one->payload_bytes);
     printf("%s\n", one->whole_bytes > one->payload_bytes ? " ..." : "");
 }
 
@@ -95,13 +91,14 @@ held_json(const struct jg_held_list *held)
     json_t *list = json_array();
     for (size_t i = 0; i < held->count; i++) {
         const struct jg_held *one = &held->list[i];
-        json_array_append_new(list, json_pack("{s:i, s:I, s:o, s:o, s:I, s:o, s:o, s:I, s:o, s:I}", "partition",
-                                              (int)one->partition, "offset", (json_int_t)one->offset, "jid",
-                                              text_json(one->jid), "class", text_json(one->class_name), "since_ms",
-                                              (json_int_t)one->since_ms, "reason", text_json(one->reason), "from",
-                                              text_json(one->from), "resumed", (json_int_t)one->resumes, "payload",
-                                              jg_cli_json_text(one->payload, one->payload_bytes), "payload_bytes",
-                                              (json_int_t)one->whole_bytes));
+        json_array_append_new(
+            list, json_pack("{s:i, s:I, s:o, s:o, s:I, s:o, s:o, s:I, s:I, s:I, s:o, s:I}", "partition",
+                            (int)one->partition, "offset", (json_int_t)one->offset, "jid", text_json(one->jid), "class",
+                            text_json(one->class_name), "since_ms", (json_int_t)one->since_ms, "reason",
+                            text_json(one->reason), "from", text_json(one->from), "resumed", (json_int_t)one->resumes,
+                            "attempt", (json_int_t)one->attempts, "not_before_ms", (json_int_t)one->not_before_ms,
+                            "payload", jg_cli_json_text(one->payload, one->payload_bytes), "payload_bytes",
+                            (json_int_t)one->whole_bytes));
     }
     return list;
 }

@@ -12,8 +12,10 @@
 struct jg_held {
     int32_t partition;
     int64_t offset;
-    int64_t since_ms; /* first held, Unix time; 0: the message does not say */
-    int64_t resumes;  /* how often it was resumed and held again */
+    int64_t since_ms;      /* first held, Unix time; 0: the message does not say */
+    int64_t resumes;       /* how often it was resumed and held again */
+    int64_t attempts;      /* how often it has failed, one after another */
+    int64_t not_before_ms; /* not resumed before this Unix time; 0: at any time */
     char jid[JG_JID_CHARS + 1];
     char class_name[128];
     char reason[32];

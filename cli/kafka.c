@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WHAT_BYTES 320
+
 struct search {
     const char *name;
     bool found;
@@ -154,29 +156,44 @@ jg_cli_kafka_find(const struct rd_kafka_metadata *metadata, const char *name)
 }
 
 bool
+jg_cli_kafka_whole(struct jg_cli_kafka *kafka, const struct rd_kafka_metadata_topic *topic, struct jg_cli_rest *rests)
+{
+    for (int i = 0; i < topic->partition_cnt; i++) {
+        int32_t partition = topic->partitions[i].id;
+        int64_t low = 0, high = 0;
+        rd_kafka_resp_err_t err =
+            rd_kafka_query_watermark_offsets(kafka->rk, topic->topic, partition, &low, &high, JG_CLI_KAFKA_MS);
+        if (err) {
+            char what[WHAT_BYTES];
+            snprintf(what, sizeof what, "where topic %s begins and ends", topic->topic);
+            (void)jg_cli_kafka_failed(kafka, what, err);
+            return false;
+        }
+        rests[i] = (struct jg_cli_rest){.topic = topic->topic, .partition = partition, .begin = low, .end = high};
+    }
+    return true;
+}
+
+bool
 jg_cli_kafka_rests(struct jg_cli_kafka *kafka, const struct rd_kafka_metadata_topic *topic, struct jg_cli_rest *rests)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(topic->partition_cnt);
     for (int i = 0; i < topic->partition_cnt; i++)
         rd_kafka_topic_partition_list_add(list, topic->topic, topic->partitions[i].id);
     rd_kafka_resp_err_t err = rd_kafka_committed(kafka->rk, list, JG_CLI_KAFKA_MS);
+    for (int i = 0; !err && i < topic->partition_cnt; i++)
+        err = list->elems[i].err;
     if (err)
         (void)jg_cli_kafka_failed(kafka, "how far the resumer came", err);
-    for (int i = 0; !err && i < topic->partition_cnt; i++) {
-        const rd_kafka_topic_partition_t *found = &list->elems[i];
-        int64_t low = 0, high = 0;
-        err = found->err;
-        if (!err)
-            err = rd_kafka_query_watermark_offsets(kafka->rk, topic->topic, found->partition, &low, &high,
-                                                   JG_CLI_KAFKA_MS);
-        if (err)
-            (void)jg_cli_kafka_failed(kafka, "where a holding topic begins and ends", err);
-        rests[i] = (struct jg_cli_rest){.partition = found->partition, .begin = low, .end = high};
-        if (found->offset > low)
-            rests[i].begin = found->offset < high ? found->offset : high;
+    bool good = !err && jg_cli_kafka_whole(kafka, topic, rests);
+    for (int i = 0; good && i < topic->partition_cnt; i++) {
+        const rd_kafka_topic_partition_t *found =
+            rd_kafka_topic_partition_list_find(list, topic->topic, rests[i].partition);
+        if (found && found->offset > rests[i].begin)
+            rests[i].begin = found->offset < rests[i].end ? found->offset : rests[i].end;
     }
     rd_kafka_topic_partition_list_destroy(list);
-    return !err;
+    return good;
 }
 
 int64_t

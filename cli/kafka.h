@@ -50,14 +50,18 @@ JG_MUST_USE const struct rd_kafka_metadata *jg_cli_kafka_topics(struct jg_cli_ka
 /* NULL: there is no such topic. */
 const struct rd_kafka_metadata_topic *jg_cli_kafka_find(const struct rd_kafka_metadata *metadata, const char *name);
 
-/* What of a partition is still to come, by the committed offsets of the client's group. */
+/* What of a partition is still to come. */
 struct jg_cli_rest {
+    const char *topic; /* borrowed from the metadata */
     int32_t partition;
     int64_t begin; /* the first offset that is not done, which is there */
     int64_t end;   /* behind the last one */
 };
 
-/* Fill in `rests`, one a partition of `topic`. False: said why. */
+/* Fill in `rests`, one a partition of `topic`: all that is there. False: said why. */
+JG_MUST_USE bool jg_cli_kafka_whole(struct jg_cli_kafka *kafka, const struct rd_kafka_metadata_topic *topic,
+                                    struct jg_cli_rest *rests);
+/* Likewise: what is behind the committed offsets of the client's group. */
 JG_MUST_USE bool jg_cli_kafka_rests(struct jg_cli_kafka *kafka, const struct rd_kafka_metadata_topic *topic,
                                     struct jg_cli_rest *rests);
 /* How many messages that is, over all partitions; -1: said why not. */

@@ -63,7 +63,8 @@ warn_not_asked(const struct jg_cli *cli, const struct request *request, const st
 {
     if (!jg_cli_limit_is_asked(report))
         jg_cli_complain(cli,
-                        "warning: no running consumer has a limit set for class '%s', so none asks for it: set "
+                        "warning: no running consumer has a limit, a lease or a capacity set for class '%s', so none "
+                        "asks for it: set "
                         "jobgate.class.%s.limit in the consumers' settings (0 is no limit). What was set at run time "
                         "is kept, and counts when they do",
                         request->class_name, request->class_name);

@@ -52,7 +52,8 @@ listed(const struct jg_class_report *report)
 bool
 jg_cli_limit_is_asked(const struct jg_class_report *report)
 {
-    if (report->instance_count > JG_REPORT_INSTANCES)
+    bool gated = report->told && (report->lease || report->capacity);
+    if (report->instance_count > JG_REPORT_INSTANCES || gated)
         return true;
     for (size_t i = 0; report->told && i < listed(report); i++)
         if (report->instances[i].limit)

@@ -9,7 +9,8 @@
 const struct jg_cli_word jg_cli_words[] = {
     {.name = "demo",
      .arguments = "[--bootstrap-servers SERVERS --redis URL]",
-     .summary = "Show in a minute what the plugin does: duplicates dropped, jobs over a limit held.",
+     .summary =
+         "Show in a minute what the plugin does: duplicates dropped, jobs held, a job that enqueues itself again.",
      .details = "An ordinary producer and consumer load the plugin, and what they see is told as it happens. Without "
                 "options no server is needed: librdkafka's mock cluster, and a store in memory. Ends with 1 when "
                 "something was not as promised, with 3 when the store does not answer.",
@@ -43,29 +44,54 @@ const struct jg_cli_word jg_cli_words[] = {
      .run = jg_cli_check},
     {.name = "status",
      .arguments = "[--json] [CLASS...]",
-     .summary = "Show claims, running jobs, limits and counters of each class.",
+     .summary = "Show claims, running jobs, limits, leases and counters of each class.",
      .details = "Asks the store. Counting claims means walking over them: slow on a large store. A limit with * was "
-                "set at run time (`jobgate limit`). Ends with 1 when a CLASS is not known, with 3 when the store does "
+                "set at run time (`jobgate limit`). Classes with a lease or a capacity are listed once more. Ends with "
+                "1 when a CLASS is not known, with 3 when the store does "
                 "not answer.",
      .options = jg_cli_status_options,
      .takes_settings = true,
      .run = jg_cli_status},
     {.name = "explain",
-     .arguments = "JID | KEY [--class CLASS] [--json]",
+     .arguments = "JID | KEY [--class CLASS] [--scan [--group GROUP] [--topic TOPIC] [--timeout SECONDS]] "
+                  "[--bootstrap-servers SERVERS] [--json]",
      .summary = "Tell why a job ran, waits, or was turned away.",
      .details =
          "A key is 32 hexadecimal digits (header jobgate-key, or `jobgate key`); a jid is a key, '-' and 20 more "
-         "(header jobgate-jid). Without --class all classes that the store knows are searched. Ends with 1 when "
-         "nothing is known, with 3 when the store does not answer.",
+         "(header jobgate-jid), and '-' and a number when the job was enqueued again. Without --class all "
+         "classes that the store knows are searched. With --scan the governed topics, their holding topics and "
+         "dead letters are read, each from its beginning to where it ends now: for a job that the store does "
+         "not know, and for where any job is. By a key, what no plugin produced is found too. Nothing is "
+         "committed. Ends with 1 when nothing is known or found, with 3 when the store and with 4 when Kafka "
+         "does not answer.",
      .options = jg_cli_explain_options,
      .takes_settings = true,
      .run = jg_cli_explain},
+    {.name = "leases",
+     .arguments = "[CLASS] [--all] [--json]",
+     .summary = "List the leases that are held: by which run, with which token, for how long.",
+     .details = "Of all classes that the store knows, or of one. A lease expires unless its consumer renews it, by a "
+                "heartbeat every third of lease.ttl.ms. Leases by job key are found by walking over keys: slow on a "
+                "large store. Ends with 1 when the CLASS is not known, with 3 when the store does not answer.",
+     .options = jg_cli_leases_options,
+     .takes_settings = true,
+     .run = jg_cli_leases},
+    {.name = "capacity",
+     .arguments = "CLASS [--json]",
+     .summary = "Show a class's load and capacity, and what that means for its next job.",
+     .details = "The gauges (capacity.load, capacity.work) are read as consumers read them, by the settings that they "
+                "told last. A gauge that holds no number is said to be so, with the cure. Ends with 1 when nothing is "
+                "known of the class, with 3 when the store does not answer.",
+     .options = jg_cli_capacity_options,
+     .takes_settings = true,
+     .run = jg_cli_capacity},
     {.name = "limit",
      .arguments = "CLASS [N | default] [--json]",
      .summary = "Show or set how many jobs of a class run at once, while programs run.",
      .details = "N goes over the limit in the consumers' settings until `default` takes it back: 1 to 1000000, 0 for "
                 "no limit, -1 for paused (as `jobgate pause`). Consumers follow at once. It counts where consumers "
-                "have a limit set for the class: others do not ask. What runs goes on when a limit is lowered. Ends "
+                "have a limit, a lease or a capacity set for the class: others do not ask. What runs goes on when a "
+                "limit is lowered. Ends "
                 "with 1 when nothing is known of the class, with 3 when the store does not answer.",
      .options = jg_cli_limit_options,
      .takes_settings = true,

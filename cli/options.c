@@ -28,8 +28,8 @@ jg_cli_complain(const struct jg_cli *cli, const char *fmt, ...)
     va_end(args);
 }
 
-static void
-print_wrapped(const char *text, size_t indent)
+void
+jg_cli_print_wrapped(const char *text, size_t indent)
 {
     size_t column = COLUMNS;
     for (const char *at = text; *at;) {
@@ -59,7 +59,7 @@ print_options(const struct jg_cli_option *options)
         printf("  %-28s ", left);
         if (strlen(left) > 28)
             printf("\n%*s", 31, "");
-        print_wrapped(option->doc, 31);
+        jg_cli_print_wrapped(option->doc, 31);
     }
 }
 
@@ -67,9 +67,9 @@ void
 jg_cli_print_help(const struct jg_cli_word *word)
 {
     printf("usage: jobgate %s %s\n\n", word->name, word->arguments);
-    print_wrapped(word->summary, 0);
+    jg_cli_print_wrapped(word->summary, 0);
     putchar('\n');
-    print_wrapped(word->details, 0);
+    jg_cli_print_wrapped(word->details, 0);
     putchar('\n');
     print_options(word->options);
     if (word->takes_settings)

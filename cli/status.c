@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* jobgate status: claims, running jobs, limits and counters of each class. */
+/* jobgate status: claims, running jobs, limits, leases, capacity and counters of each class. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "cli/capacity.h"
 #include "cli/limits.h"
 
 const struct jg_cli_option jg_cli_status_options[] = {
@@ -104,17 +105,51 @@ print_limits(const struct jg_cli_names *names, const struct jg_class_report *rep
         jg_cli_limit_disagreement(stdout, names->list[i], &reports[i]);
 }
 
+static bool
+leases_matter(const struct jg_class_report *report)
+{
+    return report->lease != JG_LEASE_NONE || report->capacity > 0;
+}
+
+/* The classes with a lease or a capacity. */
+static void
+print_leases(const struct jg_cli_names *names, const struct jg_class_report *reports)
+{
+    size_t width = strlen("class");
+    bool any = false;
+    for (size_t i = 0; reports && i < names->count; i++)
+        if (leases_matter(&reports[i]) && strlen(names->list[i]) > width)
+            width = strlen(names->list[i]);
+    for (size_t i = 0; reports && i < names->count; i++) {
+        const struct jg_class_report *report = &reports[i];
+        char capacity[JG_LIMIT_CHARS] = "-";
+        char load[JG_TIME_CHARS] = "-";
+        if (!leases_matter(report))
+            continue;
+        if (!any)
+            printf("\n%-*s %6s %9s  %s\n", (int)width, "class", "lease", "capacity", "load");
+        any = true;
+        if (report->capacity > 0) {
+            jg_cli_limit_text(report->capacity, capacity);
+            jg_cli_load_text(report, load);
+        }
+        printf("%-*s %6s %9s  %s%s\n", (int)width, names->list[i], jg_lease_name(report->lease), capacity, load,
+               jg_cli_capacity_is_full(report) ? ", full" : "");
+    }
+}
+
 static json_t *
 report_json(const char *class_name, const struct jg_class_report *report)
 {
     json_t *counters = json_object();
     for (size_t i = 0; i < report->counter_count; i++)
         json_object_set_new(counters, report->counters[i].name, json_integer(report->counters[i].value));
-    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "class",
+    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:s, s:o, s:o}", "class",
                      jg_cli_json_text(class_name, strlen(class_name)), "claims", (json_int_t)report->claims, "running",
                      (json_int_t)report->running, "tickets", (json_int_t)report->tickets, "held",
                      (json_int_t)report->held, "oldest_held_ms", (json_int_t)report->oldest_held_ms, "limit",
-                     jg_cli_limit_json(report), "counters", counters);
+                     jg_cli_limit_json(report), "lease", jg_lease_name(report->lease), "capacity",
+                     jg_cli_capacity_json(report), "counters", counters);
 }
 
 static void
@@ -130,6 +165,7 @@ print_reports(const struct jg_cli *cli, bool is_up, const struct jg_cli_names *n
             printf("\nNo job was claimed in this namespace yet.\n");
         print_table(names, reports);
         print_limits(names, reports);
+        print_leases(names, reports);
         return;
     }
     json_t *classes = json_array();

@@ -11,6 +11,7 @@ const char *const jg_tally_names[JG_TALLIES] = {
     [JG_TALLY_CONFIRMED] = "confirmed", [JG_TALLY_PASSED] = "passed",         [JG_TALLY_RELEASED] = "released",
     [JG_TALLY_ADMITTED] = "admitted",   [JG_TALLY_SKIPPED] = "skipped",       [JG_TALLY_COMPLETED] = "completed",
     [JG_TALLY_HELD] = "held",           [JG_TALLY_RESUMED] = "resumed",       [JG_TALLY_BURIED] = "buried",
+    [JG_TALLY_NOOPS] = "noops",         [JG_TALLY_REENQUEUED] = "reenqueued",
 };
 
 enum jg_err
@@ -91,6 +92,25 @@ name_is_sound(const struct jg_op *op)
     return op->member && strlen(op->member) < sizeof op->other && (op->leave || !named || op->run_ttl_ms > 0);
 }
 
+/* Chains and successors are made of jids, a no-op or a copy may pass its claim on, and reports say the gauges' keys. */
+static bool
+is_sound_to_continue(const struct jg_op *op)
+{
+    static const size_t most_bytes = sizeof((struct jg_class_report *)NULL)->load_key;
+    const char *const keys[] = {op->load_key, op->work_key};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        if (keys[i] && strlen(keys[i]) >= most_bytes)
+            return false;
+    if (op->capacity < 0 || op->done_ttl_ms < 0 || op->token_in < 0 || (unsigned)op->lease > JG_LEASE_KEY)
+        return false;
+    if (op->kind != JG_OP_ADMIT && op->kind != JG_OP_RENEW && op->kind != JG_OP_COMPLETE)
+        return true;
+    bool valid = jg_jid_valid(op->jid, strlen(op->jid));
+    if (!op->lease && !op->capacity && !op->done_ttl_ms && !op->failed)
+        return op->kind != JG_OP_ADMIT || op->dedup_provisional_ms > 0 || !valid || !jg_jid_number(op->jid);
+    return valid && (op->kind != JG_OP_ADMIT || op->dedup_provisional_ms > 0);
+}
+
 /* Needs what each operation names, so that neither store has to ask again. */
 static bool
 op_is_sound(const struct jg_op *op)
@@ -99,6 +119,8 @@ op_is_sound(const struct jg_op *op)
         return false;
     const struct needs *needs = &needs_of[op->kind];
     if ((needs->job && !job_is_sound(op)) || (needs->items && !items_are_sound(op)) || !name_is_sound(op))
+        return false;
+    if (!is_sound_to_continue(op))
         return false;
     if (needs->member && (!op->member || !op->member[0] || strlen(op->member) >= JG_MEMBER_MAX_BYTES))
         return false;
@@ -173,6 +195,19 @@ jg_store_tickets(struct jg_store *store, const char *class_name,
                  void (*each)(void *opaque, const struct jg_ticket_report *ticket), void *opaque)
 {
     return store->vtable->tickets(store, class_name, each, opaque);
+}
+
+enum jg_err
+jg_store_leases(struct jg_store *store, const char *class_name,
+                void (*each)(void *opaque, const struct jg_lease_report *lease), void *opaque)
+{
+    return store->vtable->leases(store, class_name, each, opaque);
+}
+
+enum jg_err
+jg_store_job_report(struct jg_store *store, const char *class_name, const char *jid, struct jg_job_report *out)
+{
+    return store->vtable->job_report(store, class_name, jid, out);
 }
 
 enum jg_err

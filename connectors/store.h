@@ -16,8 +16,8 @@ enum jg_op_kind {
     JG_OP_KEEP,     /* still unacknowledged: keep the provisional claim */
     JG_OP_RELEASE,  /* delivery failed: pass the claim on, or end it */
     JG_OP_ADMIT,    /* consumer: may this job start? */
-    JG_OP_RENEW,    /* it still runs (until_executed, or a limit) */
-    JG_OP_COMPLETE, /* it ended (until_executed, or a limit) */
+    JG_OP_RENEW,    /* it still runs (until_executed, a limit, a lease or a capacity) */
+    JG_OP_COMPLETE, /* it ended, and may have to be enqueued again */
     JG_OP_TAKE,     /* resumer: tickets for the jobs that are held longest */
     JG_OP_PLACE,    /* resumer: ticketed jobs were produced to these positions */
     JG_OP_DROP,     /* resumer: these tickets serve nobody any more */
@@ -31,9 +31,19 @@ enum jg_op_kind {
 
 #define JG_MEMBER_MAX_BYTES 512
 
+enum jg_gauge {
+    JG_GAUGE_FINE,
+    JG_GAUGE_ABSENT,    /* the load's key does not exist: it counts as 0 */
+    JG_GAUGE_WRONG,     /* the load's key holds no number and no collection: it counts as full */
+    JG_GAUGE_WORK_WRONG /* likewise the work's: it counts as work */
+};
+
 /* At most so many items in one TAKE, PLACE or DROP. */
 #define JG_OP_MAX_ITEMS 1000
-#define JG_FRESH_ALWAYS 1 /* epochs are times, and larger */
+#define JG_DONE_TTL_MS 600000
+#define JG_CHAIN_TTL_MS INT64_C(2592000000) /* 30 days: a chain may be held for long */
+#define JG_EPOCH_BEFORE 1                   /* an epoch before all others: they are times */
+#define JG_FRESH_ALWAYS 1                   /* epochs are times, and larger */
 
 /* A limit that was set at run time. It goes over the settings' own until it is taken back, and outlives the store's
  * data in the instances that have seen it: of two, the one set later counts. */
@@ -58,23 +68,37 @@ struct jg_op {
     const char *member;        /* ADMIT, RENEW, COMPLETE: `jid@instance@topic/partition/offset`, names this run.
                                   SYNC, LEAD: the instance. GROUP: the consumer group that asks */
     int64_t run_ttl_ms;        /* ADMIT, RENEW. SYNC: the class's limit.ttl.ms. LEAD, GROUP: how long it holds */
-    int64_t epoch_in;          /* RENEW: the epoch that ADMIT answered with */
+    int64_t epoch_in;          /* RENEW, COMPLETE: the epoch that ADMIT answered with, or RENEW since; 0: not known */
 
     int64_t limit;           /* ADMIT, SYNC: the settings' own; 0: none (and no slot is taken), negative: paused. An
-                                override goes over it, but in ADMIT only when this is not 0 */
+                                override goes over it, but in ADMIT only when this is not 0, or there is a lease or a
+                                capacity */
     bool resumed;            /* ADMIT: the message says that it was resumed, so it may have a ticket */
     bool last_try;           /* ADMIT: with a ticket and no slot the answer is HOLD; else LATER */
     int64_t fresh;           /* ADMIT: the epoch in which nothing ran before: it needs no grace; 0: none that is known,
                               * JG_FRESH_ALWAYS: whichever it is */
     int64_t grace_ms;        /* ADMIT, TAKE: how long after a loss of data nobody gets a slot */
     int64_t hold_max;        /* ADMIT: 0: no bound */
+    enum jg_lease lease;     /* ADMIT, RENEW, COMPLETE, SYNC */
+    bool lease_skips;        /* ADMIT: with the lease taken a new job is told SKIP; else HOLD */
+    int64_t token_in;        /* RENEW: the fencing token that ADMIT answered with */
+    int64_t capacity;        /* ADMIT, RENEW, COMPLETE, SYNC: 0: none */
+    const char *load_key;    /* ADMIT, COMPLETE, SYNC: of the gauge of load; NULL: none. One that is no number counts as
+                              * full, one that does not exist as 0 */
+    const char *work_key;    /* COMPLETE, SYNC: of the gauge of work; NULL: work always remains. One that is no number
+                              * counts as work */
+    bool failed;             /* COMPLETE: it is enqueued again in any case, and waits */
+    int64_t done_ttl_ms;     /* ADMIT (for a no-op), COMPLETE: remember the end for so long; 0: do not, unless it is
+                              * enqueued again: then for JG_DONE_TTL_MS. ADMIT, RENEW, with a lease: likewise that it
+                              * started */
     int64_t resume_ahead;    /* SYNC */
     int64_t hold_max_age_ms; /* SYNC */
     struct jg_override override_in; /* SYNC: as this instance last saw it */
     bool override_now;              /* SYNC: set override_in now, whatever its at_ms (the `jobgate` command). Nothing
                                        else is told: the instance has no settings of its own */
-    bool leave;                     /* LEAD: be it no more. GROUP: the topic is nobody's now */
-    bool force;                     /* GROUP: take the topic, whoever has it */
+    bool leave; /* LEAD: be it no more. GROUP: the topic is nobody's now. COMPLETE: it did not end, and
+                   is delivered again: only its slot and its lease are free */
+    bool force; /* GROUP: take the topic, whoever has it */
     /* TAKE, DROP: jids. PLACE: jid, position, jid, position ... Borrowed; item_count is the length of the list. */
     const char *const *items;
     size_t item_count;
@@ -88,10 +112,20 @@ struct jg_op {
     char original[JG_JID_CHARS + 1];    /* CLAIM: duplicate or candidate of; ADMIT with SKIP: duplicate of */
     int64_t original_since_ms;          /* CLAIM: Unix time of that claim */
     enum jg_verdict verdict;            /* ADMIT */
-    enum jg_reason reason;              /* ADMIT with HOLD or LATER */
-    int64_t epoch;                      /* ADMIT; RENEW: the next one's epoch_in */
+    enum jg_reason reason;              /* ADMIT with HOLD, LATER or SKIP (none: a duplicate). TAKE: why nothing is
+                                           granted; none: no items, paused, or nobody told anything of the class */
+    int64_t token;                      /* ADMIT with RUN: the fencing token of its lease; 0: it has none */
+    /* COMPLETE; ADMIT with SKIP, reason done, where it ran: the job has to be enqueued again, under this jid; empty: it
+     * has not. Its claim, if it has one, is that jid's already. COMPLETE answers it also when another run has ended
+     * the job before (`changed` is false then): that one may have died before it came to it. */
+    char next[JG_JID_CHARS + 1];
+    bool next_waits;     /* ... in the holding topic, since load is at capacity, or it failed */
+    int64_t load_now;    /* ADMIT, TAKE, COMPLETE with a capacity: the load; negative: not read, or no number */
+    enum jg_gauge gauge; /* likewise: what was wrong with a gauge */
+    int64_t epoch;       /* ADMIT; RENEW: the next one's epoch_in */
     /* CONFIRM, KEEP, RELEASE, COMPLETE, BURY: it was the owner's (or the candidate's), and took effect. RENEW: the run
-     * is a member of `run`; else it had expired, and is over. LEAD: this instance leads. GROUP: the topic is this
+     * is a member of `run`, and holds its lease if it had one; else it had expired, or a larger token was given since,
+     * and is over. LEAD: this instance leads. GROUP: the topic is this
      * group's. */
     bool changed;
     struct jg_override override; /* SYNC: as it is now */
@@ -161,7 +195,7 @@ struct jg_class_report {
     int64_t running; /* live members of `run` */
     struct {
         const char *name; /* static: claimed, duplicates, candidates, confirmed, passed, released, admitted, skipped,
-                             completed, held, resumed, buried */
+                             completed, held, resumed, buried, noops, reenqueued */
         int64_t value;
     } counters[16];
     size_t counter_count;
@@ -180,6 +214,31 @@ struct jg_class_report {
     } instances[JG_REPORT_INSTANCES];
     size_t instance_count; /* may be more than are listed */
     bool disagree;         /* not all of them say the same limit */
+
+    enum jg_lease lease;               /* by the settings, as last told */
+    int64_t capacity;                  /* likewise; 0: none */
+    char load_key[256], work_key[256]; /* empty: none */
+    int64_t load, work;                /* what they say now; negative: no number; 0 too when the key does not exist */
+    enum jg_gauge gauge;
+};
+
+/* A lease that is held, or was. */
+struct jg_lease_report {
+    char key[JG_KEY_CHARS + 1];       /* the job key; empty: the class's own */
+    char member[JG_MEMBER_MAX_BYTES]; /* the run that holds it: `jid@instance@topic/partition/offset`; empty: none */
+    int64_t token;                    /* the last one that was given */
+    int64_t expires_ms;               /* Unix time, unless it is renewed; 0: it is free */
+};
+
+/* What the store knows of one job, by its jid. */
+struct jg_job_report {
+    bool ticket;
+    char member[JG_MEMBER_MAX_BYTES];       /* a live run of it; empty: none. Found by walking `run` */
+    int64_t expires_ms;                     /* ... Unix time, unless it is renewed */
+    bool done;                              /* it has ended, and that is remembered */
+    char next[JG_JID_CHARS + 1];            /* ... and was enqueued again under this jid; empty: it was not */
+    int64_t chain_number;                   /* the highest number of its chain that started; negative: none is known */
+    char chain_member[JG_MEMBER_MAX_BYTES]; /* ... and its run; empty: it was held */
 };
 
 struct jg_ticket_report {
@@ -223,6 +282,12 @@ JG_MUST_USE enum jg_err jg_store_was(struct jg_store *store, const char *class_n
 JG_MUST_USE enum jg_err jg_store_tickets(struct jg_store *store, const char *class_name,
                                          void (*each)(void *opaque, const struct jg_ticket_report *ticket),
                                          void *opaque);
+/* The leases of a class, held ones and those whose last token is still known, in no order. Found by walking when the
+ * lease is by key: slow on a large store. */
+JG_MUST_USE enum jg_err jg_store_leases(struct jg_store *store, const char *class_name,
+                                        void (*each)(void *opaque, const struct jg_lease_report *lease), void *opaque);
+JG_MUST_USE enum jg_err jg_store_job_report(struct jg_store *store, const char *class_name, const char *jid,
+                                            struct jg_job_report *out);
 /* What can be wrong with a store for our purposes: calls `each` with findings, e.g. `error` true, "maxmemory-policy is
  * allkeys-lru: ... set noeviction". For `jobgate check`. */
 JG_MUST_USE enum jg_err jg_store_check(struct jg_store *store,

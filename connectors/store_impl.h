@@ -20,6 +20,10 @@ struct jg_store_vtable {
     enum jg_err (*was)(struct jg_store *store, const char *class_name, const char *jid, bool *out);
     enum jg_err (*tickets)(struct jg_store *store, const char *class_name,
                            void (*each)(void *opaque, const struct jg_ticket_report *ticket), void *opaque);
+    enum jg_err (*leases)(struct jg_store *store, const char *class_name,
+                          void (*each)(void *opaque, const struct jg_lease_report *lease), void *opaque);
+    enum jg_err (*job_report)(struct jg_store *store, const char *class_name, const char *jid,
+                              struct jg_job_report *out);
     enum jg_err (*check)(struct jg_store *store, void (*each)(void *opaque, enum jg_log_level level, const char *text),
                          void *opaque);
     enum jg_err (*duplicates)(struct jg_store *store, const char *class_name,
@@ -57,6 +61,8 @@ enum jg_tally {
     JG_TALLY_HELD,
     JG_TALLY_RESUMED,
     JG_TALLY_BURIED,
+    JG_TALLY_NOOPS,
+    JG_TALLY_REENQUEUED,
     JG_TALLIES
 };
 extern const char *const jg_tally_names[JG_TALLIES];

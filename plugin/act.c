@@ -52,8 +52,10 @@ jg_act_skip(struct jg_gate *gate, rd_kafka_message_t *rkmessage, enum jg_skip wh
 {
     static const char *const whys[] = {
         [JG_SKIP_DUPLICATE] = JOBGATE_SKIP_TEXT ": a duplicate of another job",
-        [JG_SKIP_HELD] = JOBGATE_SKIP_TEXT ": held until its class's limit lets it run",
+        [JG_SKIP_HELD] = JOBGATE_SKIP_TEXT ": held until its class lets it run",
         [JG_SKIP_HOLDING_TOPIC] = JOBGATE_SKIP_TEXT ": a job that is held, or dead",
+        [JG_SKIP_DONE] = JOBGATE_SKIP_TEXT ": a job that is done, or a copy of one that was started",
+        [JG_SKIP_NOOP_JOB] = JOBGATE_SKIP_TEXT ": a no-op, since another job holds its lease",
     };
     become_error(rkmessage, gate->client.skip_err, whys[why]);
     jg_count(JG_COUNT_SKIPPED, why == JG_SKIP_DUPLICATE);

@@ -11,7 +11,7 @@
 JG_MUST_USE bool jg_act_reject(struct jg_gate *gate, rd_kafka_message_t *rkmessage);
 
 /* Why a message is not for the application. */
-enum jg_skip { JG_SKIP_DUPLICATE, JG_SKIP_HELD, JG_SKIP_HOLDING_TOPIC };
+enum jg_skip { JG_SKIP_DUPLICATE, JG_SKIP_HELD, JG_SKIP_HOLDING_TOPIC, JG_SKIP_DONE, JG_SKIP_NOOP_JOB };
 
 /* Keep the message from the application: it sees `jobgate.skip.error` instead, with a text that begins with
  * JOBGATE_SKIP_TEXT. */

@@ -4,6 +4,7 @@
 #include "plugin/counters.h"
 #include "plugin/gate.h"
 
+#define WAIT_MS 100 /* at a time: it may be stopped meanwhile */
 #define RETRY_MS 10 /* a store that answers with errors at once is not asked in a spin */
 
 enum jg_err
@@ -25,7 +26,10 @@ jg_ask_patiently(struct jg_gate *gate, struct jg_op *ops, size_t count)
         if (err == JG_OK || left_ms <= 0 || atomic_load(&gate->stopping))
             return err;
         jg_clock_pause_ms(RETRY_MS);
-        if (!jg_store_wait(gate->store, left_ms))
+        while (left_ms > 0 && !atomic_load(&gate->stopping) &&
+               !jg_store_wait(gate->store, left_ms < WAIT_MS ? left_ms : WAIT_MS))
+            left_ms = deadline_ms - jg_clock_ms();
+        if (left_ms <= 0)
             return err;
     }
 }

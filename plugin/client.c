@@ -64,6 +64,7 @@ read_consumer(const struct jg_rdk *rdk, const rd_kafka_conf_t *rk_conf, const st
     snprintf(out->group, sizeof out->group, "%.255s", value);
     out->auto_commit = get_bool(rdk, rk_conf, "enable.auto.commit");
     out->auto_store = get_bool(rdk, rk_conf, "enable.auto.offset.store");
+    out->commits_itself = !out->auto_commit || !out->auto_store;
     out->max_poll_interval_ms = get_number(rdk, rk_conf, "max.poll.interval.ms", 300000);
     out->completion = settings->completion != JG_COMPLETION_AUTO ? settings->completion
                       : out->auto_commit && out->auto_store      ? JG_COMPLETION_POLL

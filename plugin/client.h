@@ -17,9 +17,10 @@ struct jg_client {
     bool weak_acks;             /* acks below all: an acknowledged message may yet be lost */
     int64_t message_timeout_ms; /* 0: none */
 
-    bool consumer;    /* in a group: governed */
-    bool auto_commit; /* enable.auto.commit */
-    bool auto_store;  /* enable.auto.offset.store: librdkafka would store offsets as messages are handed out */
+    bool consumer;       /* in a group: governed */
+    bool auto_commit;    /* enable.auto.commit */
+    bool auto_store;     /* enable.auto.offset.store: librdkafka would store offsets as messages are handed out */
+    bool commits_itself; /* the application stores or commits offsets */
     int64_t max_poll_interval_ms;
     rd_kafka_resp_err_t skip_err;
     enum jg_completion completion; /* poll or commit */

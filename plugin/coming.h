@@ -3,6 +3,7 @@
 #ifndef JG_PLUGIN_COMING_H
 #define JG_PLUGIN_COMING_H
 
+#include "plugin/event.h"
 #include "plugin/gate.h"
 #include "plugin/stamp.h"
 
@@ -26,8 +27,8 @@ bool jg_coming_needs_answer(const struct jg_coming *coming);
 /* In gate_admit.c: the message may run, or not. `done` (NULL: nothing) is what ran before; owned from here on. */
 void jg_gate_decide(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *done);
 
-/* In gate_consume.c: it is finished, and not for the application. */
-void jg_coming_skip(struct jg_gate *gate, const struct jg_coming *coming, const char *original);
+/* In gate_consume.c: it is finished, and not for the application; `answer` (a SKIP) says why. */
+void jg_coming_skip(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_op *answer);
 /* Nothing can be decided now: it comes again. */
 void jg_coming_hold_back(struct jg_gate *gate, const struct jg_coming *coming, const char *reason);
 /* It is finished here. `handed_out`: to the application, which may have to commit it yet. */
@@ -51,11 +52,24 @@ void jg_defer_start(struct jg_gate *gate);
  * not, and `error` says why; nothing was done to the message. Blocks at most store.wait.ms. */
 JG_MUST_USE enum jg_err jg_defer(struct jg_gate *gate, const struct jg_coming *coming, enum jg_reason reason,
                                  struct jg_error *error);
+/* The job is done, and its successor (of the store's answer) may not be in its topic: there it goes, once more; then
+ * the message is to be skipped. As jg_defer. */
+JG_MUST_USE enum jg_err jg_defer_again(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_op *answer,
+                                       struct jg_error *error);
+/* What produces held jobs, and those that are enqueued again; made with the first. NULL: it cannot be made; `error`
+ * says why. */
+struct jg_holder *jg_defer_holder(struct jg_gate *gate, struct jg_error *error);
 /* Is the job on its way to the holding topic already, from before? */
 bool jg_defer_is_under_way(struct jg_gate *gate, const struct jg_coming *coming);
 /* A partition goes: deliver what was taken of it, at most `timeout_ms`, and forget the rest. */
 void jg_defer_leave(struct jg_gate *gate, const char *topic, int32_t partition, int64_t timeout_ms);
+/* Nobody waits for the holder from here on. */
+void jg_defer_hurry(struct jg_gate *gate);
 /* End both. Thread: librdkafka's main thread. False: one hangs in the host's code and was abandoned. */
 JG_MUST_USE bool jg_defer_stop(struct jg_gate *gate);
+
+/* In telling.c, when log.format=json asks for it: what happened to a job; it and its position are filled in. */
+void jg_tell_coming(struct jg_gate *gate, const struct jg_coming *coming, struct jg_event event);
+void jg_tell_run(struct jg_gate *gate, const struct jg_run *run, struct jg_event event);
 
 #endif

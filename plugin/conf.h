@@ -11,10 +11,11 @@
 #include "plugin/policy.h"
 
 enum jg_skip_error { JG_SKIP_PARTITION_EOF, JG_SKIP_TIMED_OUT, JG_SKIP_NOOP };
-enum jg_completion { JG_COMPLETION_AUTO, JG_COMPLETION_POLL, JG_COMPLETION_COMMIT };
+enum jg_completion { JG_COMPLETION_AUTO, JG_COMPLETION_POLL, JG_COMPLETION_COMMIT, JG_COMPLETION_API };
 enum jg_close { JG_CLOSE_COMPLETE, JG_CLOSE_REDELIVER };
 enum jg_store_failure { JG_STORE_FAILURE_OPEN, JG_STORE_FAILURE_CLOSED };
 enum jg_resumer_place { JG_RESUMER_EMBEDDED, JG_RESUMER_SEPARATE };
+enum jg_log_format { JG_LOG_FORMAT_TEXT, JG_LOG_FORMAT_JSON };
 enum jg_disable { JG_DISABLE_NO, JG_DISABLE_PASS, JG_DISABLE_ALL }; /* JOBGATE_DISABLE unset, =1, =all */
 
 /* The settings that are neither a topic's nor a class's. Strings are owned by the jg_conf. */
@@ -32,6 +33,7 @@ struct jg_settings {
     int64_t store_grace_ms; /* 0: not set, see jg_conf_grace_ms */
     enum jg_resumer_place resumer;
     enum jg_log_level log_level;
+    enum jg_log_format log_format;
     enum jg_disable disable; /* from the environment only */
 };
 
@@ -68,18 +70,21 @@ void jg_conf_policy(const struct jg_conf *conf, const char *class_name, struct j
 /* True when no topic is governed: the plugin has nothing to do. */
 bool jg_conf_is_idle(const struct jg_conf *conf);
 
-/* Walk the classes that the settings name and whose limit is not 0. */
-void jg_conf_each_limited(const struct jg_conf *conf, void (*each)(void *opaque, const char *class_name), void *opaque);
+/* Walk the classes that the settings name and that have a limit, a lease or a capacity. */
+void jg_conf_each_gated(const struct jg_conf *conf, void (*each)(void *opaque, const char *class_name), void *opaque);
 
-/* True when some class, or the default, has a limit (not 0) here. */
-bool jg_conf_has_limit(const struct jg_conf *conf);
+/* True when some class, or the default, has a limit (not 0), a lease or a capacity here. */
+bool jg_conf_has_gate(const struct jg_conf *conf);
 
-/* The name of the first setting by which the end of jobs has to be seen (dedup=until_executed, or a limit), as people
- * write it; NULL: there is none. `out` is NUL-terminated within `out_bytes`. */
+/* The name of the first setting of a capacity, as people write it; NULL: there is none. */
+const char *jg_conf_some_capacity(const struct jg_conf *conf, char *out, size_t out_bytes);
+
+/* The name of the first setting by which the end of jobs has to be seen (dedup=until_executed, a limit, a lease or a
+ * capacity), as people write it; NULL: there is none. `out` is NUL-terminated within `out_bytes`. */
 const char *jg_conf_needs_end(const struct jg_conf *conf, char *out, size_t out_bytes);
 
 /* How long admissions that need a slot wait after the store lost its data: store.grace.ms, or a third of the class's
- * limit.ttl.ms and 2 s, in which every live instance renews its runs. */
+ * TTL of runs and 2 s, in which every live instance renews its runs. */
 int64_t jg_conf_grace_ms(const struct jg_conf *conf, const struct jg_policy *policy);
 
 /* Walk `jobgate.kafka.*` properties (name without that prefix). Stops when `each` returns false. */

@@ -190,7 +190,8 @@ void
 jg_setting_put(const struct jg_setting *row, const char *value, void *base)
 {
     char *field = (char *)base + row->field;
-    int64_t number = row->type == JG_TYPE_NAME || row->type == JG_TYPE_URL ? 0 : jg_setting_number(row, value);
+    bool is_text = row->type == JG_TYPE_NAME || row->type == JG_TYPE_URL || row->type == JG_TYPE_GAUGE;
+    int64_t number = is_text ? 0 : jg_setting_number(row, value);
     int word = (int)number;
     bool flag = number != 0;
     _Static_assert(sizeof(enum jg_dedup) == sizeof word, "enums are written as int");

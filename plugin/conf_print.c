@@ -34,6 +34,8 @@ type_name(enum jg_type type)
         return "word";
     case JG_TYPE_BOOL:
         return "boolean";
+    case JG_TYPE_GAUGE:
+        return "gauge";
     case JG_TYPE_ANY:
         return "text";
     }

@@ -14,8 +14,11 @@ static const struct jg_word unidentified_words[] = {
     {"pass", JG_UNIDENTIFIED_PASS}, {"reject", JG_UNIDENTIFIED_REJECT}, {NULL, 0}};
 static const struct jg_word skip_error_words[] = {
     {"partition_eof", JG_SKIP_PARTITION_EOF}, {"timed_out", JG_SKIP_TIMED_OUT}, {"noop", JG_SKIP_NOOP}, {NULL, 0}};
-static const struct jg_word completion_words[] = {
-    {"auto", JG_COMPLETION_AUTO}, {"poll", JG_COMPLETION_POLL}, {"commit", JG_COMPLETION_COMMIT}, {NULL, 0}};
+static const struct jg_word completion_words[] = {{"auto", JG_COMPLETION_AUTO},
+                                                  {"poll", JG_COMPLETION_POLL},
+                                                  {"commit", JG_COMPLETION_COMMIT},
+                                                  {"api", JG_COMPLETION_API},
+                                                  {NULL, 0}};
 static const struct jg_word close_words[] = {
     {"complete", JG_CLOSE_COMPLETE}, {"redeliver", JG_CLOSE_REDELIVER}, {NULL, 0}};
 static const struct jg_word store_failure_words[] = {
@@ -30,6 +33,12 @@ static const struct jg_word dedup_words[] = {{"none", JG_DEDUP_NONE},
                                              {"until_executed", JG_DEDUP_UNTIL_EXECUTED},
                                              {NULL, 0}};
 static const struct jg_word dedup_action_words[] = {{"mark", JG_DUP_MARK}, {"reject", JG_DUP_REJECT}, {NULL, 0}};
+static const struct jg_word lease_words[] = {
+    {"none", JG_LEASE_NONE}, {"class", JG_LEASE_CLASS}, {"key", JG_LEASE_KEY}, {NULL, 0}};
+static const struct jg_word lease_taken_words[] = {
+    {"skip", JG_LEASE_TAKEN_SKIP}, {"hold", JG_LEASE_TAKEN_HOLD}, {NULL, 0}};
+static const struct jg_word log_format_words[] = {
+    {"text", JG_LOG_FORMAT_TEXT}, {"json", JG_LOG_FORMAT_JSON}, {NULL, 0}};
 static const struct jg_word bool_words[] = {{"false", 0}, {"true", 1}, {"0", 0}, {"1", 1}, {NULL, 0}};
 static const struct jg_word disable_words[] = {
     {"0", JG_DISABLE_NO}, {"1", JG_DISABLE_PASS}, {"all", JG_DISABLE_ALL}, {NULL, 0}};
@@ -131,8 +140,8 @@ const struct jg_setting jg_setting_table[JG_SETTING_COUNT] = {
      .words = completion_words,
      .field = GLOBAL_FIELD(completion),
      .since = "0.1",
-     .doc = "How the end of a job is seen: at the next poll, when its offset is committed, or as the client's offset "
-            "settings suggest (auto)."},
+     .doc = "How the end of a job is seen: at the next poll, when its offset is committed, by a call of "
+            "jobgate_complete (api), or as the client's offset settings suggest (auto)."},
     {.name = "close",
      .level = JG_LEVEL_GLOBAL,
      .type = JG_TYPE_ENUM,
@@ -159,6 +168,14 @@ const struct jg_setting jg_setting_table[JG_SETTING_COUNT] = {
      .field = GLOBAL_FIELD(log_level),
      .since = "0.1",
      .doc = "The least important log lines to write."},
+    {.name = "log.format",
+     .level = JG_LEVEL_GLOBAL,
+     .type = JG_TYPE_ENUM,
+     .fallback = "text",
+     .words = log_format_words,
+     .field = GLOBAL_FIELD(log_format),
+     .since = "0.3",
+     .doc = "json: besides, one line of JSON for each thing that happens to a job, at log level info."},
     {.name = "format",
      .level = JG_LEVEL_TOPIC,
      .type = JG_TYPE_ENUM,
@@ -299,6 +316,82 @@ const struct jg_setting jg_setting_table[JG_SETTING_COUNT] = {
      .field = CLASS_FIELD(resume_wait_ms),
      .since = "0.2",
      .doc = "How long a resumed job that finds no slot waits for one, on the polling thread, before it is held again."},
+    {.name = "lease",
+     .level = JG_LEVEL_CLASS,
+     .type = JG_TYPE_ENUM,
+     .fallback = "none",
+     .words = lease_words,
+     .field = CLASS_FIELD(lease),
+     .since = "0.3",
+     .doc = "What runs exclusively: one job of the class at a time, or one of each job key (class and arguments)."},
+    {.name = "lease.taken",
+     .level = JG_LEVEL_CLASS,
+     .type = JG_TYPE_ENUM,
+     .fallback = "skip",
+     .words = lease_taken_words,
+     .field = CLASS_FIELD(lease_taken),
+     .since = "0.3",
+     .doc = "A job that finds its lease taken ends at once as a no-op, or is held until the lease is free."},
+    {.name = "lease.ttl.ms",
+     .level = JG_LEVEL_CLASS,
+     .type = JG_TYPE_NUMBER,
+     .fallback = "30000",
+     .min = 1000,
+     .max = DAY_MS,
+     .unit = "ms",
+     .field = CLASS_FIELD(lease_ttl_ms),
+     .since = "0.3",
+     .doc = "When a consumer dies, its leases are free this long after its last heartbeat; there is one every third of "
+            "it. Of a class with a limit too, the shorter of this and limit.ttl.ms counts for both."},
+    {.name = "capacity",
+     .level = JG_LEVEL_CLASS,
+     .type = JG_TYPE_NUMBER,
+     .fallback = "0",
+     .min = 0,
+     .max = INT64_C(1000000000000),
+     .field = CLASS_FIELD(capacity),
+     .since = "0.3",
+     .doc =
+         "A job that ends is enqueued again while the load (capacity.load) is below this; at it, no job of the class "
+         "starts. 0: off."},
+    {.name = "capacity.load",
+     .level = JG_LEVEL_CLASS,
+     .type = JG_TYPE_GAUGE,
+     .field = CLASS_FIELD(capacity_load),
+     .since = "0.3",
+     .doc =
+         "The load: `redis:<key>`, a number or a collection that the application keeps in the Redis of "
+         "jobgate.store. A string's value counts, or the size of a list, set, sorted set, hash or stream; a key that "
+         "does not exist is 0."},
+    {.name = "capacity.work",
+     .level = JG_LEVEL_CLASS,
+     .type = JG_TYPE_GAUGE,
+     .field = CLASS_FIELD(capacity_work),
+     .since = "0.3",
+     .doc = "How much work remains, likewise: at 0 a job that ends is not enqueued again. Not set: work always "
+            "remains."},
+    {.name = "capacity.retry.ms",
+     .level = JG_LEVEL_CLASS,
+     .type = JG_TYPE_NUMBER,
+     .fallback = "1000",
+     .min = 10,
+     .max = 60000,
+     .unit = "ms",
+     .field = CLASS_FIELD(capacity_retry_ms),
+     .since = "0.3",
+     .doc = "A job that failed (jobgate_complete) is held this long before it runs again; each further failure doubles "
+            "it, up to one minute."},
+    {.name = "done.ttl.ms",
+     .level = JG_LEVEL_CLASS,
+     .type = JG_TYPE_NUMBER,
+     .fallback = "600000",
+     .min = 1000,
+     .max = 30 * DAY_MS,
+     .unit = "ms",
+     .field = CLASS_FIELD(done_ttl_ms),
+     .since = "0.3",
+     .doc = "How long it is remembered that a job with a lease or a successor is done, so that a copy of it that is "
+            "delivered again does not run."},
     {.name = "kafka",
      .level = JG_LEVEL_KAFKA,
      .type = JG_TYPE_ANY,

@@ -29,6 +29,7 @@ enum jg_type {
     JG_TYPE_SCHEMA,   /* path of an .avsc file */
     JG_TYPE_NAME,     /* letters, digits and . _ - */
     JG_TYPE_SELECTOR, /* see jg_selector_parse */
+    JG_TYPE_GAUGE,    /* redis:<key> */
     JG_TYPE_NUMBER,   /* whole, from min to max */
     JG_TYPE_ENUM,     /* one of words */
     JG_TYPE_BOOL,     /* true or false; 1 and 0 too */
@@ -57,7 +58,7 @@ struct jg_setting {
     const char *doc;
 };
 
-#define JG_SETTING_COUNT 32
+#define JG_SETTING_COUNT 41
 extern const struct jg_setting jg_setting_table[JG_SETTING_COUNT];
 
 /* A property's name, taken apart. */

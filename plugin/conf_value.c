@@ -171,6 +171,18 @@ check_path(const char *shown, const char *value, struct jg_error *error)
     return JG_EINVAL;
 }
 
+static enum jg_err
+check_gauge(const char *shown, const char *value, struct jg_error *error)
+{
+    const char *prefix = "redis:";
+    size_t bytes = strlen(prefix);
+    if (strncmp(value, prefix, bytes) == 0 && value[bytes] && strncmp(value + bytes, "//", 2) != 0)
+        return JG_OK;
+    snprintf(error->text, sizeof error->text,
+             "%s: not `redis:<key>`, the name of a key in the Redis of jobgate.store that tells a number", shown);
+    return JG_EINVAL;
+}
+
 /* A line break or an escape sequence in a value would reach logs and terminals. */
 static bool
 has_control(const char *value)
@@ -206,6 +218,8 @@ jg_setting_check(const struct jg_setting *row, const char *shown, const char *va
         return check_namespace(shown, value, error);
     case JG_TYPE_SELECTOR:
         return check_selector(shown, value, error);
+    case JG_TYPE_GAUGE:
+        return check_gauge(shown, value, error);
     case JG_TYPE_NUMBER:
         return check_number(row, shown, value, error);
     case JG_TYPE_ENUM:

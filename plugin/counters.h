@@ -19,13 +19,19 @@
     X(FORGOTTEN, "forgotten", "confirmations or releases given up because the store stayed down")                      \
     X(RUN, "run", "governed messages handed to the application")                                                       \
     X(UNADMITTED, "unadmitted", "jobs of batch calls that ran although the store did not answer")                      \
-    X(HELD, "held", "jobs over their class's limit that were moved to the holding topic")                              \
+    X(HELD, "held", "jobs that were moved to the holding topic")                                                       \
     X(RESUMED, "resumed", "held jobs that this process's resumer brought back")                                        \
     X(BURIED, "buried", "jobs that went to <topic>.dead: too old, too large, or not jobgate's")                        \
-    X(HOLD_FAILURE, "hold_failures", "attempts to hold or resume a job that failed, and are repeated")                 \
+    X(HOLD_FAILURE, "hold_failures", "attempts to hold, resume or enqueue a job that failed, and are repeated")        \
     X(SKIPPED, "skipped", "duplicates kept from the application")                                                      \
     X(FOREIGN_STAMP, "foreign_stamps", "jobgate headers of another origin or version, or malformed, and ignored")      \
-    X(COMPLETED, "completed", "until_executed jobs seen to end")                                                       \
+    X(NOOP, "noops", "jobs that ended at once because another run held their lease")                                   \
+    X(DONE_AGAIN, "done_again", "copies of jobs that were done already, kept from the application")                    \
+    X(COMPLETED, "completed", "jobs seen to end whose end the store was told: a claim, a slot or a lease was free")    \
+    X(FAILED, "failed", "jobs that the application reported as failed, and that are enqueued again")                   \
+    X(REENQUEUED, "reenqueued", "jobs produced to their own topic again at their end")                                 \
+    X(LEASE_LOST, "leases_lost", "leases lost while their job was still running")                                      \
+    X(GAUGE_TROUBLE, "gauge_troubles", "times that a gauge of load or work was absent, or no number")                  \
     X(LOST_RUN, "lost_runs", "runs that ended for jobgate without a completion: revoked, overdue, unseen")             \
     X(SOUGHT_BACK, "sought_back", "messages kept back because nothing could be decided about them")                    \
     X(REFUSED, "refused", "messages and produce calls refused because the settings cannot be honoured")                \

@@ -11,6 +11,7 @@
 #include "plugin/coming.h"
 #include "plugin/counters.h"
 #include "plugin/ops.h"
+#include "plugin/successor.h"
 
 #define STOP_MS 2000
 #define RESUMER_STOP_MS 15000 /* it may be inside a call that waits for a broker */
@@ -43,10 +44,7 @@ static void
 arrived(void *opaque, const char *topic, int32_t partition, int64_t offset)
 {
     struct jg_gate *gate = opaque;
-    pthread_mutex_lock(&gate->lock);
-    jg_offsets_finish(&gate->offsets, topic, partition, offset);
-    pthread_mutex_unlock(&gate->lock);
-    jg_storing_store_safe(gate, topic, partition);
+    jg_gate_finish_offset(gate, topic, partition, offset);
 }
 
 static void
@@ -71,9 +69,8 @@ opened(void *opaque)
 
 /* --- a job is held --- */
 
-/* NULL: it cannot be made; `error` says why. */
-static struct jg_holder *
-holder_of(struct jg_gate *gate, struct jg_error *error)
+struct jg_holder *
+jg_defer_holder(struct jg_gate *gate, struct jg_error *error)
 {
     const struct jg_holder_options options = {
         .own = gate->own,
@@ -86,8 +83,12 @@ holder_of(struct jg_gate *gate, struct jg_error *error)
     pthread_mutex_lock(&gate->lock);
     struct jg_holder *holder = gate->holder;
     pthread_mutex_unlock(&gate->lock);
-    if (holder || atomic_load(&gate->stopping))
+    if (holder)
         return holder;
+    if (atomic_load(&gate->stopping)) {
+        snprintf(error->text, sizeof error->text, "the consumer is being closed");
+        return NULL;
+    }
     if (!gate->own.base) {
         snprintf(error->text, sizeof error->text, "jobgate has no Kafka client of its own here");
         return NULL;
@@ -95,10 +96,11 @@ holder_of(struct jg_gate *gate, struct jg_error *error)
     holder = jg_holder_new(&options, error);
     pthread_mutex_lock(&gate->lock);
     struct jg_holder *other = gate->holder;
-    if (!other)
+    bool late = !other && atomic_load(&gate->stopping); /* nobody would end it */
+    if (!other && !late)
         gate->holder = holder;
     pthread_mutex_unlock(&gate->lock);
-    if (!other)
+    if (!other && !late)
         return holder;
     if (holder)
         (void)!jg_holder_stop(holder, 0);
@@ -111,6 +113,9 @@ make_stamp(const struct jg_gate *gate, const struct jg_coming *coming, enum jg_r
     rd_kafka_timestamp_type_t type;
     *out = coming->stamp;
     out->held_reason = reason;
+    out->not_before_ms = 0; /* only a job that failed has a backoff */
+    if (out->held_since_ms > jg_wall_ms())
+        out->held_since_ms = jg_wall_ms();
     if (out->held_since_ms)
         return; /* it was held before: that is what its age and origin are told by */
     int64_t at_ms = gate->rdk->message_timestamp(coming->rkmessage, &type);
@@ -120,34 +125,69 @@ make_stamp(const struct jg_gate *gate, const struct jg_coming *coming, enum jg_r
     out->held_time_ms = at_ms > 0 ? at_ms : 0;
 }
 
+/* Hand it to the holder; its offset is finished when it is where it was to go. */
+static enum jg_err
+deliver(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_stamp *stamp, enum jg_target_kind kind,
+        struct jg_error *error)
+{
+    bool waits;
+    pthread_mutex_lock(&gate->lock);
+    /* Where the application stores or commits offsets it has to be there first. Where no rebalance is seen, nobody
+     * would wait for it when its partition goes. */
+    bool ours = gate->completion == JG_COMPLETION_POLL ||
+                (gate->completion == JG_COMPLETION_API && !gate->client.commits_itself);
+    waits = !ours || !gate->rebalanced;
+    pthread_mutex_unlock(&gate->lock);
+    struct jg_holder *holder = jg_defer_holder(gate, error);
+    if (!holder)
+        return JG_EHOST;
+    int64_t wait_ms = jg_coming_patience_ms(gate, coming);
+    wait_ms = wait_ms > 0 ? wait_ms : 1;
+    enum jg_err err = jg_holder_defer(holder, coming->rkmessage, coming->topic, stamp, kind, coming->again, wait_ms,
+                                      waits ? wait_ms : 0, error);
+    if (err != JG_OK)
+        jg_coming_was_patient(gate, coming);
+    else if (waits)
+        jg_coming_finish_offset(gate, coming, false);
+    return err;
+}
+
 enum jg_err
 jg_defer(struct jg_gate *gate, const struct jg_coming *coming, enum jg_reason reason, struct jg_error *error)
 {
     struct jg_stamp stamp;
-    bool waits;
-    pthread_mutex_lock(&gate->lock);
-    /* Where no rebalance is seen, nobody would wait for it when its partition goes. */
-    waits = gate->completion != JG_COMPLETION_POLL || !gate->rebalanced;
-    pthread_mutex_unlock(&gate->lock);
-    struct jg_holder *holder = holder_of(gate, error);
-    if (!holder)
-        return JG_EHOST;
     make_stamp(gate, coming, reason, &stamp);
-    int64_t wait_ms = jg_coming_patience_ms(gate, coming);
-    wait_ms = wait_ms > 0 ? wait_ms : 1;
-    enum jg_err err = jg_holder_defer(holder, coming->rkmessage, coming->topic, &stamp, coming->again, wait_ms,
-                                      waits ? wait_ms : 0, error);
-    if (err != JG_OK) {
-        jg_coming_was_patient(gate, coming);
+    enum jg_err err = deliver(gate, coming, &stamp, JG_TARGET_HELD, error);
+    if (err != JG_OK)
         return err;
-    }
-    if (waits)
-        jg_coming_finish_offset(gate, coming, false);
     jg_act_skip(gate, coming->rkmessage, JG_SKIP_HELD);
     jg_log_rated(&gate->log, &gate->rates[JG_RATE_HOLD], JG_LOG_INFO, "HOLD",
                  "class %s: job %s at %s/%d/%lld is held (%s)", stamp.class_name, stamp.jid, coming->topic,
                  (int)coming->rkmessage->partition, (long long)coming->rkmessage->offset, jg_reason_name(reason));
+    struct jg_event event = JG_EVENT_INIT(JG_EVENT_HELD);
+    event.reason = jg_reason_name(reason);
+    jg_tell_coming(gate, coming, event);
     return JG_OK;
+}
+
+enum jg_err
+jg_defer_again(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_op *answer, struct jg_error *error)
+{
+    rd_kafka_timestamp_type_t type;
+    const rd_kafka_message_t *rkmessage = coming->rkmessage;
+    const struct jg_successor again = {
+        .jid = answer->next,
+        .waits = answer->next_waits,
+        /* Only a job that failed waits without a capacity; how often is not known here. */
+        .failed = answer->next_waits && !coming->policy.capacity,
+        .retry_ms = coming->policy.capacity_retry_ms,
+        .partition = rkmessage->partition,
+        .offset = rkmessage->offset,
+        .time_ms = gate->rdk->message_timestamp(rkmessage, &type),
+    };
+    struct jg_stamp stamp;
+    jg_successor_stamp(&coming->stamp, &again, jg_wall_ms(), &stamp);
+    return deliver(gate, coming, &stamp, again.waits ? JG_TARGET_HELD : JG_TARGET_ORIGIN, error);
 }
 
 bool
@@ -173,15 +213,28 @@ jg_defer_leave(struct jg_gate *gate, const char *topic, int32_t partition, int64
         jg_holder_leave(holder, topic, partition, timeout_ms);
 }
 
+void
+jg_defer_hurry(struct jg_gate *gate)
+{
+    pthread_mutex_lock(&gate->lock);
+    struct jg_holder *holder = gate->holder;
+    pthread_mutex_unlock(&gate->lock);
+    if (holder)
+        jg_holder_hurry(holder);
+}
+
 bool
 jg_defer_stop(struct jg_gate *gate)
 {
     if (gate->resumer)
         jg_resumer_quit(gate->resumer);
-    bool ended = !gate->holder || jg_holder_stop(gate->holder, STOP_MS);
+    pthread_mutex_lock(&gate->lock);
+    struct jg_holder *holder = gate->holder;
+    gate->holder = NULL;
+    pthread_mutex_unlock(&gate->lock);
+    bool ended = !holder || jg_holder_stop(holder, STOP_MS);
     if (ended && gate->resumer) /* a holder that was abandoned may still notify it */
         ended = jg_resumer_stop(gate->resumer, RESUMER_STOP_MS);
-    gate->holder = NULL;
     gate->resumer = NULL;
     return ended;
 }

@@ -13,7 +13,7 @@
 void
 jg_following_begin(struct jg_gate *gate, const char *topic, int32_t partition, int64_t offset)
 {
-    if (gate->completion != JG_COMPLETION_COMMIT)
+    if (!gate->client.commits_itself)
         return;
     pthread_mutex_lock(&gate->lock);
     struct jg_partition *seen = jg_offsets_find(&gate->unseen_offsets, topic, partition);
@@ -28,7 +28,7 @@ jg_following_begin(struct jg_gate *gate, const char *topic, int32_t partition, i
 void
 jg_following_finish(struct jg_gate *gate, const char *topic, int32_t partition, int64_t offset)
 {
-    if (gate->completion != JG_COMPLETION_COMMIT)
+    if (!gate->client.commits_itself)
         return;
     pthread_mutex_lock(&gate->lock);
     jg_offsets_finish(&gate->unseen_offsets, topic, partition, offset);
@@ -88,7 +88,7 @@ static bool
 is_wanted(struct jg_gate *gate)
 {
     pthread_mutex_lock(&gate->lock);
-    bool wanted = gate->follows && gate->completion == JG_COMPLETION_COMMIT;
+    bool wanted = gate->follows && gate->client.commits_itself;
     gate->follows = false;
     pthread_mutex_unlock(&gate->lock);
     return wanted;
@@ -119,7 +119,7 @@ jg_following_flush(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *
 {
     const struct jg_rdk *rdk = gate->rdk;
     rd_kafka_topic_partition_list_t *list;
-    if (gate->completion != JG_COMPLETION_COMMIT || !(list = collect(gate, partitions)))
+    if (!gate->client.commits_itself || !(list = collect(gate, partitions)))
         return;
     if (gate->client.auto_commit) {
         (void)rdk->offsets_store(gate->rk, list); /* committed with the revocation */

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
+#include "connectors/fork.h"
 #include "connectors/kafka/holding.h"
 #include "plugin/coming.h"
 #include "plugin/counters.h"
@@ -16,12 +17,38 @@
 #include "plugin/stamp.h"
 #include "plugin/told.h"
 
+#define CALLS_MS 2000
+
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct jg_gate *registry;
 
 static void
+lock_registry(void *opaque)
+{
+    (void)opaque;
+    pthread_mutex_lock(&registry_lock);
+}
+
+static void
+unlock_registry(void *opaque)
+{
+    (void)opaque;
+    pthread_mutex_unlock(&registry_lock);
+}
+
+/* A child must not find the lock held by a thread that it does not have. */
+static void
+guard_registry(void)
+{
+    static struct jg_fork_guard guard = {.before = lock_registry, .parent = unlock_registry, .child = unlock_registry};
+    jg_fork_add(&guard);
+}
+
+static void
 list(struct jg_gate *gate)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, guard_registry);
     pthread_mutex_lock(&registry_lock);
     gate->registered_next = registry;
     registry = gate;
@@ -108,15 +135,31 @@ settle_own(struct jg_gate *gate, const rd_kafka_conf_t *rk_conf)
     if (err == JG_OK)
         return;
     gate->own.base = NULL;
-    if (gate->limits)
+    if (gate->gates || gate->client.completion == JG_COMPLETION_API)
         gate->refused = error;
+}
+
+/* With completion by commit a job's offset is past before its successor exists. */
+static void
+check_capacity(struct jg_gate *gate)
+{
+    char setting[200];
+    if (gate->refused.text[0] || !gate->client.consumer || gate->client.completion != JG_COMPLETION_COMMIT ||
+        !jg_conf_some_capacity(gate->conf, setting, sizeof setting))
+        return;
+    snprintf(gate->refused.text, sizeof gate->refused.text,
+             "jobgate: %.190s is set, and this consumer stores or commits its offsets itself: a job's offset would be "
+             "past before the job is enqueued again, and a crash would end its chain. Leave enable.auto.commit and "
+             "enable.auto.offset.store at true and take one message per poll, or set jobgate.completion=api and call "
+             "jobgate_complete",
+             setting);
 }
 
 static void
 settle_limits(struct jg_gate *gate)
 {
     char setting[200];
-    gate->limits = jg_conf_has_limit(gate->conf);
+    gate->gates = jg_conf_has_gate(gate->conf);
     if (!jg_conf_needs_end(gate->conf, setting, sizeof setting))
         return;
     snprintf(gate->unseen, sizeof gate->unseen, "jobgate: %.190s is set, and " JG_UNSEEN_END ": " JG_UNSEEN_CURE "%s",
@@ -134,6 +177,7 @@ settle(struct jg_gate *gate, rd_kafka_conf_t *rk_conf)
     }
     if (!gate->refused.text[0] && jg_client_check(&gate->client, gate->settings, &gate->refused) == JG_OK)
         open_store(gate);
+    check_capacity(gate);
     if (!gate->refused.text[0] && gate->client.consumer && gate->store)
         settle_own(gate, rk_conf);
     if (gate->client.consumer &&
@@ -184,16 +228,51 @@ jg_gate_new(const struct jg_rdk *rdk, rd_kafka_t *rk, rd_kafka_conf_t *rk_conf, 
     return gate;
 }
 
+/* No call of the public API begins any more; those that are under way see that it stops, and end. */
+static bool
+await_calls(struct jg_gate *gate)
+{
+    atomic_store(&gate->stopping, true);
+    pthread_mutex_lock(&registry_lock); /* whoever has found it by now is counted */
+    pthread_mutex_unlock(&registry_lock);
+    jg_defer_hurry(gate);
+    int64_t until_ms = jg_clock_ms() + 2 * gate->settings->store_timeout_ms + CALLS_MS;
+    while (atomic_load(&gate->calls) && jg_clock_ms() < until_ms)
+        jg_clock_pause_ms(1);
+    return atomic_load(&gate->calls) == 0;
+}
+
+struct jg_gate *
+jg_gate_enter(bool (*wanted)(struct jg_gate *gate, void *opaque), void *opaque)
+{
+    pthread_mutex_lock(&registry_lock);
+    struct jg_gate *gate = registry;
+    while (gate &&
+           (gate->generation != jg_process_generation() || atomic_load(&gate->stopping) || !wanted(gate, opaque)))
+        gate = gate->registered_next;
+    if (gate)
+        atomic_fetch_add(&gate->calls, 1);
+    pthread_mutex_unlock(&registry_lock);
+    return gate;
+}
+
+void
+jg_gate_exit(struct jg_gate *gate)
+{
+    atomic_fetch_sub(&gate->calls, 1);
+}
+
 void
 jg_gate_stop(struct jg_gate *gate)
 {
     if (gate->generation != jg_process_generation())
         return;
+    bool called = !await_calls(gate);
     if (!jg_worker_stop(gate)) {
         jg_log(NULL, JG_LOG_ERROR, "THREAD", "the background thread does not end: abandoned");
         atomic_store(&gate->abandoned, true);
     }
-    if (!jg_defer_stop(gate)) {
+    if (called || !jg_defer_stop(gate)) { /* a call that goes on may be inside the holder */
         jg_log(NULL, JG_LOG_ERROR, "THREAD", "a thread of the holder or the resumer does not end: abandoned");
         atomic_store(&gate->abandoned, true);
     }
@@ -219,6 +298,7 @@ jg_gate_destroy(struct jg_gate *gate)
     jg_offsets_clear(&gate->offsets);
     jg_offsets_clear(&gate->unseen_offsets);
     jg_inflight_clear(&gate->inflight);
+    jg_ending_remove(&gate->ending, NULL, 0, -1);
     jg_compaction_clear(&gate->compaction);
     jg_told_clear(&gate->known);
     jg_told_clear(&gate->guards);
@@ -269,26 +349,57 @@ jg_gate_governs(const struct jg_gate *gate, const rd_kafka_message_t *rkmessage)
 /* --- finished --- */
 
 void
+jg_gate_finish_offset(struct jg_gate *gate, const char *topic, int32_t partition, int64_t offset)
+{
+    pthread_mutex_lock(&gate->lock);
+    jg_offsets_finish(&gate->offsets, topic, partition, offset);
+    jg_ending_remove(&gate->ending, topic, partition, offset);
+    pthread_mutex_unlock(&gate->lock);
+    jg_storing_store_safe(gate, topic, partition);
+}
+
+void
 jg_gate_finish(struct jg_gate *gate, struct jg_run *run)
 {
     if (run->in_store)
         jg_count(JG_COUNT_COMPLETED, 1);
-    pthread_mutex_lock(&gate->lock);
-    jg_offsets_finish(&gate->offsets, run->topic, run->partition, run->offset);
-    pthread_mutex_unlock(&gate->lock);
-    jg_storing_store_safe(gate, run->topic, run->partition);
+    if (run->settled && !run->failed) {
+        struct jg_event event = JG_EVENT_INIT(JG_EVENT_DONE);
+        jg_tell_run(gate, run, event);
+    }
+    if (jg_run_may_go_on(run) && !run->settled) {
+        jg_run_destroy(run); /* whether it goes on is not known: its offset stays open, so it is delivered again */
+        return;
+    }
+    jg_gate_finish_offset(gate, run->topic, run->partition, run->offset);
     jg_run_destroy(run);
+}
+
+void
+jg_gate_completed(struct jg_gate *gate, struct jg_run *run, const struct jg_op *op)
+{
+    struct jg_error error;
+    jg_again_tell_gauge(gate, run->class_name, op);
+    if (op->next[0])
+        (void)!jg_again(gate, run, op, 0, &error); /* it says so itself */
+    else {
+        run->settled = true;
+        jg_gate_finish(gate, run);
+    }
 }
 
 void
 jg_gate_end_later(struct jg_gate *gate, struct jg_run *run, int64_t now_ms)
 {
-    struct jg_pending *pending = run->in_store ? jg_pending_complete(run) : NULL;
+    bool told = run->in_store || run->failed;
+    struct jg_pending *pending = told ? jg_pending_complete(run) : NULL;
     if (!pending) {
+        run->settled = !told;
         jg_gate_finish(gate, run);
         return;
     }
-    pending->give_up_ms = now_ms + run->dedup_ttl_ms; /* by then its claim is gone anyway */
+    /* By then its claim is gone anyway; but what may have to be enqueued again is not finished without the store. */
+    pending->give_up_ms = jg_run_may_go_on(run) ? INT64_MAX : now_ms + run->dedup_ttl_ms;
     if (!jg_worker_push(gate, pending)) {
         pending->run = NULL;
         jg_pending_destroy(pending);
@@ -352,8 +463,9 @@ jg_gate_committed(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *o
         if (each->err || each->offset < 0)
             continue;
         pthread_mutex_lock(&gate->lock);
-        if (gate->completion == JG_COMPLETION_COMMIT) {
+        if (gate->completion == JG_COMPLETION_COMMIT)
             ended = jg_inflight_take(&gate->inflight, each->topic, each->partition, 0, each->offset);
+        if (gate->client.commits_itself) {
             jg_offsets_committed(&gate->unseen_offsets, each->topic, each->partition, each->offset);
             gate->follows = true;
             pthread_cond_signal(&gate->wake);
@@ -365,165 +477,4 @@ jg_gate_committed(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *o
             ended = next;
         }
     }
-}
-
-/* --- rebalanced --- */
-
-/* The last job comes again, so its offset stays unfinished; its slot is free for others at once. The claim of an
- * until_executed job stays with it, and with that its slot, until the run is no longer renewed. */
-static void
-free_slot(struct jg_gate *gate)
-{
-    struct jg_run *run = NULL;
-    pthread_mutex_lock(&gate->lock);
-    if (gate->current && gate->current->limited && gate->current->dedup != JG_DEDUP_UNTIL_EXECUTED)
-        run = jg_gate_take_current(gate);
-    pthread_mutex_unlock(&gate->lock);
-    if (!run)
-        return;
-    struct jg_op op = jg_run_complete_op(run);
-    jg_worker_push_op(gate, &op, jg_clock_ms() + run->run_ttl_ms); /* by then it has run out */
-    jg_run_destroy(run);
-}
-
-struct jg_run *
-jg_gate_take_at_close(struct jg_gate *gate)
-{
-    if (gate->settings->close == JG_CLOSE_REDELIVER) {
-        free_slot(gate);
-        return NULL;
-    }
-    pthread_mutex_lock(&gate->lock);
-    struct jg_run *run = jg_gate_take_current(gate);
-    pthread_mutex_unlock(&gate->lock);
-    return run;
-}
-
-/* What the application had is done: it polls again, or closes. */
-static void
-end_current(struct jg_gate *gate)
-{
-    bool closing = jg_rdk_within(gate->rdk, JG_FRAME_CONSUMER_CLOSE);
-    struct jg_run *run = closing ? jg_gate_take_at_close(gate) : jg_gate_come_back(gate, "a rebalance");
-    if (run)
-        jg_gate_end_later(gate, run, jg_clock_ms());
-}
-
-/* A commit that covers these runs may still come, with the revocation's own: they wait for it. Under the lock. */
-static void
-let_go(struct jg_gate *gate, const rd_kafka_topic_partition_t *partition, int64_t now_ms)
-{
-    for (struct jg_run *run = gate->inflight.head; run; run = run->next)
-        if (run->partition == partition->partition && strcmp(run->topic, partition->topic) == 0 && !run->seen_out &&
-            !run->revoked) {
-            run->revoked = true;
-            run->seen_out = !run->limited; /* a slot is kept while the job may still be at work */
-            run->seen_out_ms = now_ms;
-        }
-}
-
-/* Forget a partition's runs. Under the lock; the result is the caller's to destroy. */
-static struct jg_run *
-take_runs(struct jg_gate *gate, const rd_kafka_topic_partition_t *partition)
-{
-    const struct jg_run *current = gate->current;
-    struct jg_run *taken = jg_inflight_take(&gate->inflight, partition->topic, partition->partition, 0, INT64_MAX);
-    for (const struct jg_run *run = taken; run; run = run->next) {
-        if (run == current) {
-            gate->current = NULL;
-            atomic_store(&gate->busy, false);
-        }
-    }
-    return taken;
-}
-
-/* What was deferred of these partitions arrives before they go, within bounds. */
-static void
-leave_held(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *partitions)
-{
-    int64_t until_ms = jg_clock_ms() + gate->settings->store_wait_ms;
-    for (int i = 0; i < partitions->cnt; i++) {
-        int64_t left_ms = until_ms - jg_clock_ms();
-        jg_defer_leave(gate, partitions->elems[i].topic, partitions->elems[i].partition, left_ms > 0 ? left_ms : 0);
-    }
-}
-
-static void
-forget(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *partitions, bool revoked)
-{
-    size_t lost = 0;
-    for (int i = 0; i < partitions->cnt; i++) {
-        const rd_kafka_topic_partition_t *each = &partitions->elems[i];
-        struct jg_run *taken = NULL;
-        pthread_mutex_lock(&gate->lock);
-        if (revoked && gate->completion == JG_COMPLETION_COMMIT)
-            let_go(gate, each, jg_clock_ms());
-        else
-            taken = take_runs(gate, each);
-        jg_offsets_forget(&gate->offsets, each->topic, each->partition);
-        jg_offsets_forget(&gate->unseen_offsets, each->topic, each->partition);
-        pthread_mutex_unlock(&gate->lock);
-        lost += jg_run_destroy_all(taken);
-    }
-    if (lost) {
-        jg_count(JG_COUNT_LOST_RUN, (int64_t)lost);
-        jg_log_rated(&gate->log, &gate->rates[JG_RATE_LOST], JG_LOG_INFO, "RUN",
-                     "%zu unfinished jobs went with their partitions: they are delivered again", lost);
-    }
-}
-
-static void
-call_default(const struct jg_gate *gate, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *partitions)
-{
-    const struct jg_rdk *rdk = gate->rdk;
-    const char *protocol = rdk->rebalance_protocol(gate->rk);
-    bool cooperative = protocol && strcmp(protocol, "COOPERATIVE") == 0;
-    rd_kafka_error_t *error = NULL;
-    if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && cooperative)
-        error = rdk->incremental_assign(gate->rk, partitions);
-    else if (err == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS && cooperative)
-        error = rdk->incremental_unassign(gate->rk, partitions);
-    else
-        (void)rdk->assign(gate->rk, err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? partitions : NULL);
-    if (error)
-        rdk->error_destroy(error);
-}
-
-/* Held jobs are looked for as soon as somebody could run them, whether or not any message comes. */
-static bool
-governs_any(const struct jg_gate *gate, const rd_kafka_topic_partition_list_t *partitions)
-{
-    if (gate->refused.text[0] || !gate->store || gate->settings->disable != JG_DISABLE_NO || gate->settings->observe)
-        return false;
-    for (int i = 0; i < partitions->cnt; i++)
-        if (jg_conf_topic(gate->conf, partitions->elems[i].topic))
-            return true;
-    return false;
-}
-
-void
-jg_gate_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *partitions, void *opaque)
-{
-    struct jg_gate *gate = jg_gate_of(rk);
-    if (!gate)
-        return; /* cannot be: it was registered before its configuration was used */
-    if (partitions && gate->generation == jg_process_generation()) {
-        bool revoked = err != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-        pthread_mutex_lock(&gate->lock);
-        gate->rebalanced = true;
-        pthread_mutex_unlock(&gate->lock);
-        if (revoked) {
-            end_current(gate);
-            jg_worker_wait_completions(gate, 2 * gate->settings->store_timeout_ms);
-            leave_held(gate, partitions);
-            jg_following_flush(gate, partitions);
-        }
-        forget(gate, partitions, revoked);
-        if (!revoked && governs_any(gate, partitions))
-            jg_gate_start_consuming(gate);
-    }
-    if (gate->client.rebalance_cb)
-        gate->client.rebalance_cb(rk, err, partitions, opaque);
-    else
-        call_default(gate, err, partitions);
 }

@@ -16,6 +16,7 @@
 #include "plugin/client.h"
 #include "plugin/compaction.h"
 #include "plugin/conf.h"
+#include "plugin/ending.h"
 #include "plugin/inflight.h"
 #include "plugin/offsets.h"
 #include "plugin/pending.h"
@@ -25,12 +26,13 @@
 #define JG_UNSEEN_END "with batch calls or several polling threads the end of a job cannot be seen"
 #define JG_UNSEEN_CURE                                                                                                 \
     "set enable.auto.offset.store=false and store offsets when jobs are done, or take one message per poll on one "    \
-    "thread"
+    "thread, or set jobgate.completion=api and call jobgate_complete"
 
 /* Log lines that repeat, each at its own rate. */
 enum jg_rate {
     JG_RATE_DUPLICATE,
     JG_RATE_SKIP,
+    JG_RATE_NOOP,
     JG_RATE_UNIDENTIFIED,
     JG_RATE_STORE,
     JG_RATE_FOREIGN,
@@ -38,6 +40,8 @@ enum jg_rate {
     JG_RATE_HELD_BACK,
     JG_RATE_LOST,
     JG_RATE_HOLD,
+    JG_RATE_AGAIN,
+    JG_RATE_GAUGE,
     JG_RATES
 };
 
@@ -49,11 +53,11 @@ struct jg_gate {
     const struct jg_conf *conf; /* borrowed, lives until the handle's configuration is destroyed */
     const struct jg_settings *settings;
     struct jg_client client; /* what the handle's own properties say */
-    char id[17];             /* this instance, in the names of its runs */
+    char id[17];             /* this instance; with `incarnation`, in the names of its runs */
     char name[64];           /* the handle's client.id, for log lines */
     struct jg_log log;
     struct jg_error refused; /* why its settings cannot be honoured; empty: they can */
-    bool limits;             /* some class has a limit by its settings */
+    bool gates;              /* some class has a limit, a lease or a capacity by its settings */
     char unseen[512];        /* the reason to refuse when the end of jobs cannot be seen; empty: none needs to be */
     struct jg_own own;       /* consumer: for Kafka clients of our own; base NULL: there are none */
     unsigned generation;     /* of the process: another one means that we are in a forked child */
@@ -62,6 +66,7 @@ struct jg_gate {
 
     struct jg_log_rate rates[JG_RATES];
     _Atomic bool stopping;
+    _Atomic int calls;      /* of the public API, under way on this gate */
     _Atomic bool abandoned; /* the background thread did not end in time: it may still look at everything */
     _Atomic bool busy;      /* `current` is set */
     _Atomic bool storing;   /* consumer: we store offsets, in place of librdkafka; see storing.c */
@@ -86,6 +91,7 @@ struct jg_gate {
 
     struct jg_offsets offsets;   /* consumer */
     struct jg_inflight inflight; /* consumer; holds `current` too */
+    struct jg_ending *ending;    /* consumer, completion=api */
     struct jg_run *current;      /* completion by poll: what the application works on; NULL: nothing */
     pthread_t current_thread;    /* who was handed it */
     _Atomic enum jg_completion
@@ -102,6 +108,7 @@ struct jg_gate {
     bool follows;                     /* there may be something to commit for it */
     rd_kafka_queue_t *commits;        /* the answers to those commits; the background thread's */
     bool consuming;                   /* consumer: the first governed partition or message was seen */
+    unsigned incarnation;             /* counts revocations: a job that is delivered again after one is another run */
     bool rebalanced;                  /* the application subscribes: a close will be told by a rebalance */
 };
 
@@ -118,6 +125,11 @@ bool jg_gate_destroy(struct jg_gate *gate);
 
 /* The gate of a handle; NULL: none. Any thread. */
 struct jg_gate *jg_gate_of(const rd_kafka_t *rk);
+
+/* The first gate that is wanted, kept alive until jg_gate_exit; NULL: none. `wanted` is called with the list's lock
+ * held and must not block. Any thread. */
+struct jg_gate *jg_gate_enter(bool (*wanted)(struct jg_gate *gate, void *opaque), void *opaque);
+void jg_gate_exit(struct jg_gate *gate);
 
 /* Is the message's topic governed? Any thread; cheap. */
 JG_MUST_USE bool jg_gate_governs(const struct jg_gate *gate, const rd_kafka_message_t *rkmessage);
@@ -156,6 +168,21 @@ void jg_gate_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_p
 JG_MUST_USE bool jg_send_failed_here(const struct jg_gate *gate, const rd_kafka_message_t *rkmessage, char *jid);
 
 /* --- between gate*.c, probe.c, ask.c and worker.c --- */
+
+/* The run's end was told to the store, which answered `op` (JG_OP_COMPLETE): it is finished, or enqueued again. Takes
+ * ownership. Any thread; does not wait for Kafka. */
+void jg_gate_completed(struct jg_gate *gate, struct jg_run *run, const struct jg_op *op);
+
+/* The message at this position is finished, and all that came of it is acknowledged. Any thread. */
+void jg_gate_finish_offset(struct jg_gate *gate, const char *topic, int32_t partition, int64_t offset);
+
+/* In again.c: enqueue the run's job again as the store says; its offset is finished when that is acknowledged. Waits so
+ * long for it; 0: not at all. Takes ownership of the run. JG_OK: it is there, or on its way (wait_ms 0). JG_EHOST: on
+ * its way. JG_ENOMEM: it cannot be, and its offset stays open. */
+JG_MUST_USE enum jg_err jg_again(struct jg_gate *gate, struct jg_run *run, const struct jg_op *op, int64_t wait_ms,
+                                 struct jg_error *error);
+/* A gauge was absent, or no number: says so. */
+void jg_again_tell_gauge(struct jg_gate *gate, const char *class_name, const struct jg_op *op);
 
 /* The application has come back on this thread: take what it worked on, which is done. NULL: nothing, or it cannot be
  * told (another thread: from then on completion cannot be seen). Ownership goes to the caller. `how`: for the log. */

@@ -28,6 +28,19 @@ end_claim_at_start(struct jg_gate *gate, const struct jg_coming *coming)
     return JG_DEDUP_UNTIL_EXECUTING;
 }
 
+/* What ran here before a partition was taken away may still be at work when the partition comes back. */
+static void
+name_run(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *run)
+{
+    char incarnation[16] = "";
+    pthread_mutex_lock(&gate->lock);
+    if (gate->incarnation)
+        snprintf(incarnation, sizeof incarnation, ".%u", gate->incarnation);
+    pthread_mutex_unlock(&gate->lock);
+    snprintf(run->member, sizeof run->member, "%s@%s%s@%s/%d/%lld", run->jid, gate->id, incarnation, coming->topic,
+             (int)coming->rkmessage->partition, (long long)coming->rkmessage->offset);
+}
+
 static struct jg_run *
 new_run(struct jg_gate *gate, const struct jg_coming *coming)
 {
@@ -43,14 +56,38 @@ new_run(struct jg_gate *gate, const struct jg_coming *coming)
     memcpy(run->class_name, coming->stamp.class_name, sizeof run->class_name);
     run->dedup = coming->stamp.dedup;
     run->dedup_ttl_ms = coming->policy.dedup_ttl_ms;
-    run->limited = gate->store && coming->policy.limit != 0;
-    run->run_ttl_ms = run->limited ? coming->policy.limit_ttl_ms : JG_RUN_TTL_MS;
+    run->dedup_provisional_ms = coming->policy.dedup_provisional_ms;
+    run->gated = gate->store && jg_policy_gates(&coming->policy);
+    run->run_ttl_ms = run->gated ? jg_policy_run_ttl_ms(&coming->policy) : JG_RUN_TTL_MS;
     if (run->dedup == JG_DEDUP_UNTIL_EXECUTED && gate->completion == JG_COMPLETION_AUTO)
         run->dedup = end_claim_at_start(gate, coming);
-    run->in_store = run->limited || (gate->store && run->dedup == JG_DEDUP_UNTIL_EXECUTED && !coming->stamp.unclaimed);
-    snprintf(run->member, sizeof run->member, "%s@%s@%s/%d/%lld", run->jid, gate->id, coming->topic,
-             (int)rkmessage->partition, (long long)rkmessage->offset);
+    run->in_store = run->gated || (gate->store && run->dedup == JG_DEDUP_UNTIL_EXECUTED && !coming->stamp.unclaimed);
+    run->lease = run->gated ? coming->policy.lease : JG_LEASE_NONE;
+    run->capacity = run->gated ? coming->policy.capacity : 0;
+    run->load_key = jg_gauge_key(coming->policy.capacity_load);
+    run->work_key = jg_gauge_key(coming->policy.capacity_work);
+    run->retry_ms = coming->policy.capacity_retry_ms;
+    /* Where jobs may fail, any may have been enqueued again. */
+    bool may_be_done = run->lease != JG_LEASE_NONE || run->capacity || gate->completion == JG_COMPLETION_API;
+    run->done_ttl_ms = may_be_done ? coming->policy.done_ttl_ms : 0;
+    name_run(gate, coming, run);
     return run;
+}
+
+/* What is enqueued again at its end, perhaps, is copied before the application has it. */
+static void
+keep_copy(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *run)
+{
+    if (!run->jid[0] || (!run->capacity && gate->completion != JG_COMPLETION_API))
+        return;
+    rd_kafka_timestamp_type_t type;
+    run->rdk = gate->rdk;
+    run->time_ms = gate->rdk->message_timestamp(coming->rkmessage, &type);
+    run->copy =
+        jg_deferral_new(gate->rdk, gate->settings->name_space, coming->rkmessage, coming->topic, &coming->stamp);
+    if (!run->copy)
+        jg_log_rated(&gate->log, &gate->rates[JG_RATE_AGAIN], JG_LOG_ERROR, "AGAIN",
+                     "out of memory: job %s cannot be enqueued again by this consumer", run->jid);
 }
 
 /* Bounded: an application that never commits must not cost memory without end. Under the lock. */
@@ -69,14 +106,21 @@ hand_out(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *ru
     rd_kafka_queue_t *probe = NULL;
     struct jg_run *other = NULL;
     jg_count(JG_COUNT_RUN, 1);
+    keep_copy(gate, coming, run);
+    if (run->token && jg_stamp_token(gate->rdk, coming->rkmessage, run->token) != JG_OK)
+        jg_log_rated(&gate->log, &gate->rates[JG_RATE_AGAIN], JG_LOG_ERROR, "LEASE",
+                     "out of memory: job %s goes without its fencing token", run->jid);
+    struct jg_event event = JG_EVENT_INIT(JG_EVENT_START);
+    event.token = run->token;
+    jg_tell_coming(gate, coming, event);
     pthread_mutex_lock(&gate->lock);
     if (gate->current) { /* another thread was handed a job while this one asked the store */
         other = jg_gate_take_current(gate);
         gate->completion = JG_COMPLETION_AUTO;
     }
-    bool finished = gate->completion != JG_COMPLETION_POLL;
+    bool finished = gate->completion != JG_COMPLETION_POLL && gate->completion != JG_COMPLETION_API;
     struct jg_run *lost = make_room(gate);
-    bool kept = gate->completion == JG_COMPLETION_POLL || (gate->completion == JG_COMPLETION_COMMIT && run->in_store);
+    bool kept = !finished || (gate->completion == JG_COMPLETION_COMMIT && run->in_store);
     if (kept)
         jg_inflight_add(&gate->inflight, run);
     int64_t renew_ms = (run->dedup_ttl_ms < run->run_ttl_ms ? run->dedup_ttl_ms : run->run_ttl_ms) / 3;
@@ -91,7 +135,7 @@ hand_out(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *ru
         probe = gate->consumer_queue;
     }
     bool told_at_close = gate->rebalanced;
-    bool limited = run->limited;
+    bool gated = run->gated;
     pthread_mutex_unlock(&gate->lock);
     if (other)
         jg_gate_end_unseen(gate, other, "a message");
@@ -103,7 +147,7 @@ hand_out(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *ru
         jg_coming_finish_offset(gate, coming, true);
     /* Another message in the queue will tell as well, and costs nothing; the background thread probes later. Without
      * rebalances only a probe tells of a close, and a slot is waited for: what is in the queue may be no message. */
-    if (probe && (!told_at_close || limited || gate->rdk->queue_length(probe) == 0))
+    if (probe && (!told_at_close || gated || gate->rdk->queue_length(probe) == 0))
         jg_probe_send(gate);
 }
 
@@ -115,7 +159,8 @@ jg_coming_needs_answer(const struct jg_coming *coming)
     if (coming->stamped != JG_STAMP_OURS)
         return false;
     bool claimed = coming->stamp.dedup != JG_DEDUP_NONE && !coming->stamp.unclaimed;
-    return claimed || coming->stamp.resumed > 0 || coming->policy.limit != 0;
+    return claimed || coming->stamp.resumed > 0 || jg_policy_gates(&coming->policy) ||
+           jg_jid_number(coming->stamp.jid) > 0;
 }
 
 /* A completion goes with the question, unless a renewal of some run is under way: it must not come after. */
@@ -142,6 +187,7 @@ admit_op(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_r
     struct jg_op op = jg_run_admit_op(run);
     op.candidate_of = coming->stamp.candidate_of[0] ? coming->stamp.candidate_of : NULL;
     op.limit = coming->policy.limit;
+    op.lease_skips = coming->policy.lease_taken == JG_LEASE_TAKEN_SKIP;
     op.resumed = coming->stamp.resumed > 0;
     op.grace_ms = jg_conf_grace_ms(gate->conf, &coming->policy);
     op.hold_max = coming->policy.hold_max;
@@ -171,7 +217,7 @@ ask_first(struct jg_gate *gate, const struct jg_coming *coming, struct jg_known 
     if (met && ops[along].err == JG_OK)
         jg_known_synced(gate, met, &ops[along], coming->now_ms);
     if (along && ops[0].err == JG_OK)
-        jg_gate_finish(gate, done);
+        jg_gate_completed(gate, done, &ops[0]);
     else if (done)
         jg_gate_end_later(gate, done, coming->now_ms);
     return ask->err;
@@ -196,7 +242,7 @@ jg_coming_was_patient(struct jg_gate *gate, const struct jg_coming *coming)
 static int64_t
 patience_ms(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_op *ask)
 {
-    if (ask->reason == JG_REASON_LIMIT)
+    if (jg_reason_is_room(ask->reason))
         return coming->policy.resume_wait_ms;
     int64_t wait_ms = jg_coming_patience_ms(gate, coming);
     if (coming->batch && wait_ms > 0 && ask->reason == JG_REASON_GRACE)
@@ -206,45 +252,48 @@ patience_ms(struct jg_gate *gate, const struct jg_coming *coming, const struct j
 
 /* Ask again until it is decided, within bounds. */
 static enum jg_err
-ask_later(struct jg_gate *gate, const struct jg_coming *coming, bool is_new, struct jg_op *ask)
+ask_later(struct jg_gate *gate, const struct jg_coming *coming, bool is_new, struct jg_run *run, struct jg_op *ask)
 {
     int64_t began_ms = jg_clock_ms();
     enum jg_reason reason = ask->reason;
-    if (reason == JG_REASON_GRACE && is_new)
+    if (ask->err == JG_OK && ask->verdict == JG_LATER && reason == JG_REASON_GRACE && is_new)
         ask->fresh = jg_coming_is_first(gate, coming) ? ask->epoch : 0;
     while (ask->err == JG_OK && ask->verdict == JG_LATER && !atomic_load(&gate->stopping)) {
-        if (ask->reason != reason)
+        bool room = jg_reason_is_room(ask->reason);
+        if (ask->reason != reason && !(room && jg_reason_is_room(reason)))
             began_ms = jg_clock_ms();
         reason = ask->reason;
         bool over = jg_clock_ms() - began_ms >= patience_ms(gate, coming, ask);
-        if (over && reason != JG_REASON_LIMIT)
+        if (over && !room)
             jg_coming_was_patient(gate, coming);
         if (over && reason == JG_REASON_FULL && coming->batch)
             ask->hold_max = 0; /* it cannot be given back: one more is held */
-        else if (over && reason != JG_REASON_LIMIT)
+        else if (over && !room)
             break;
-        ask->last_try = over && reason == JG_REASON_LIMIT;
+        ask->last_try = over && room;
         if (!over && !(ask->fresh && reason == JG_REASON_GRACE))
-            jg_clock_pause_ms(reason == JG_REASON_LIMIT ? SLOT_POLL_MS : LATER_POLL_MS);
+            jg_clock_pause_ms(room ? SLOT_POLL_MS : LATER_POLL_MS);
+        run->asked_ms = jg_clock_ms();
         (void)!jg_ask(gate, ask, 1);
     }
     return ask->err;
 }
 
 static enum jg_err
-admit(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_run *run, struct jg_run *done,
+admit(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *run, struct jg_run *done,
       struct jg_op *answer)
 {
     struct jg_known *met = NULL;
     bool is_new = false;
     *answer = admit_op(gate, coming, run);
-    if (run->limited && !done) /* a slot that is being given back may be the one that this job needs */
+    if (run->gated && !done) /* a slot that is being given back may be the one that this job needs */
         jg_worker_wait_completions(gate, gate->settings->store_timeout_ms);
-    if (run->limited)
+    if (run->gated)
         met = jg_known_meet(gate, coming->stamp.class_name, &is_new);
+    run->asked_ms = jg_clock_ms();
     enum jg_err err = ask_first(gate, coming, is_new ? met : NULL, done, answer);
     if (!err)
-        err = ask_later(gate, coming, met && !atomic_load(&met->asked), answer);
+        err = ask_later(gate, coming, met && !atomic_load(&met->asked), run, answer);
     if (!err && met && answer->verdict != JG_LATER)
         atomic_store(&met->asked, true);
     return err;
@@ -252,9 +301,11 @@ admit(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_run 
 
 /* It runs although the store did not answer: told later, the store ends its claim then. */
 static void
-admit_later(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_run *run)
+admit_later(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *run)
 {
     struct jg_op op = jg_run_admit_op(run);
+    run->unasked = true;
+    run->epoch = JG_EPOCH_BEFORE; /* as if the store had lost it */
     jg_count(JG_COUNT_UNADMITTED, 1);
     jg_log_rated(&gate->log, &gate->rates[JG_RATE_STORE], JG_LOG_ERROR, "STORE",
                  "the store (jobgate.store) does not answer, and a batch call cannot keep messages back: jobs of topic "
@@ -276,7 +327,7 @@ run_unheld(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *
 {
     jg_count(JG_COUNT_UNADMITTED, 1);
     jg_log_rated(&gate->log, &gate->rates[JG_RATE_STORE], JG_LOG_ERROR, "HOLD",
-                 "class %s: a job over its limit runs, since a batch call cannot give it back: %s",
+                 "class %s: a job that should be held runs, since a batch call cannot give it back: %s",
                  coming->stamp.class_name, why);
     hand_out(gate, coming, run);
 }
@@ -297,8 +348,8 @@ hold(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *run, e
     jg_log_rated(&gate->log, &gate->rates[JG_RATE_HELD_BACK], JG_LOG_ERROR, "HOLD", "class %s: %s",
                  coming->stamp.class_name, error.text);
     jg_coming_hold_back(gate, coming,
-                        "jobgate: this job is over its class's limit and cannot be moved to its holding topic, see the "
-                        "log; it comes again");
+                        "jobgate: this job has to wait and cannot be moved to its holding topic, see the log; it comes "
+                        "again");
 }
 
 /* The store was asked, and says nothing yet. */
@@ -317,12 +368,32 @@ decide_nothing(struct jg_gate *gate, const struct jg_coming *coming, struct jg_r
             : "jobgate: the store (jobgate.store) is new or has lost its data, and is told who runs; it comes again");
 }
 
+/* A job that is done may have to be enqueued again once more: whether that was acknowledged is not known. */
+static void
+skip(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_op *answer)
+{
+    struct jg_error error = {.text = ""};
+    enum jg_err err = answer->next[0] ? jg_defer_again(gate, coming, answer, &error) : JG_OK;
+    if (err == JG_OK) {
+        jg_coming_skip(gate, coming, answer);
+        return;
+    }
+    jg_clock_pause_ms(PACE_MS);
+    jg_log_rated(&gate->log, &gate->rates[JG_RATE_HELD_BACK], JG_LOG_ERROR, "AGAIN", "class %s: %s",
+                 coming->stamp.class_name, error.text);
+    jg_coming_hold_back(gate, coming,
+                        "jobgate: this job is done and cannot be enqueued again, see the log; it comes again");
+}
+
 static void
 act(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *run, const struct jg_op *answer)
 {
+    jg_again_tell_gauge(gate, run->class_name, answer);
     switch (answer->verdict) {
     case JG_RUN:
         run->epoch = answer->epoch;
+        run->token = answer->token;
+        run->held_until_ms = run->asked_ms + run->run_ttl_ms;
         hand_out(gate, coming, run);
         return;
     case JG_HOLD:
@@ -330,7 +401,7 @@ act(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *run, co
         return;
     case JG_SKIP:
         jg_run_destroy(run);
-        jg_coming_skip(gate, coming, answer->original);
+        skip(gate, coming, answer);
         return;
     case JG_LATER:
         decide_nothing(gate, coming, run, answer);

@@ -48,15 +48,38 @@ jg_coming_finish_offset(struct jg_gate *gate, const struct jg_coming *coming, bo
         jg_following_finish(gate, coming->topic, coming->rkmessage->partition, coming->rkmessage->offset);
 }
 
-void
-jg_coming_skip(struct jg_gate *gate, const struct jg_coming *coming, const char *original)
+static void
+log_skip(struct jg_gate *gate, const struct jg_coming *coming, enum jg_reason reason, const char *original)
 {
-    jg_coming_finish_offset(gate, coming, false);
-    jg_act_skip(gate, coming->rkmessage, JG_SKIP_DUPLICATE);
-    jg_log_rated(&gate->log, &gate->rates[JG_RATE_SKIP], JG_LOG_INFO, "SKIP",
-                 "class %s: job %s at %s/%d/%lld is a duplicate of %s: skipped", coming->stamp.class_name,
-                 coming->stamp.jid, coming->topic, (int)coming->rkmessage->partition,
-                 (long long)coming->rkmessage->offset, original);
+    char why[JG_JID_CHARS + 64];
+    const char *text = reason == JG_REASON_DONE    ? "is done already"
+                       : reason == JG_REASON_COPY  ? "is a copy of one that was started"
+                       : reason == JG_REASON_TAKEN ? "ends as a no-op, since another job holds its lease"
+                                                   : why;
+    snprintf(why, sizeof why, "is a duplicate of %s", original);
+    jg_log_rated(&gate->log, &gate->rates[reason == JG_REASON_NONE ? JG_RATE_SKIP : JG_RATE_NOOP], JG_LOG_INFO, "SKIP",
+                 "class %s: job %s at %s/%d/%lld %s: skipped", coming->stamp.class_name, coming->stamp.jid,
+                 coming->topic, (int)coming->rkmessage->partition, (long long)coming->rkmessage->offset, text);
+}
+
+void
+jg_coming_skip(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_op *answer)
+{
+    bool done = answer->reason == JG_REASON_DONE || answer->reason == JG_REASON_COPY;
+    if (!answer->next[0]) /* else its offset is finished when the job is there again */
+        jg_coming_finish_offset(gate, coming, false);
+    jg_act_skip(gate, coming->rkmessage,
+                done                                ? JG_SKIP_DONE
+                : answer->reason == JG_REASON_TAKEN ? JG_SKIP_NOOP_JOB
+                                                    : JG_SKIP_DUPLICATE);
+    jg_count(JG_COUNT_DONE_AGAIN, done);
+    jg_count(JG_COUNT_NOOP, answer->reason == JG_REASON_TAKEN);
+    log_skip(gate, coming, answer->reason, answer->original);
+    struct jg_event event = JG_EVENT_INIT(answer->reason == JG_REASON_TAKEN ? JG_EVENT_NOOP : JG_EVENT_SKIPPED);
+    event.duplicate_of = answer->original;
+    event.next = answer->next;
+    event.reason = answer->reason == JG_REASON_NONE ? "duplicate" : jg_reason_name(answer->reason);
+    jg_tell_coming(gate, coming, event);
 }
 
 /* Nothing can be decided, or nothing may be handed out. */
@@ -92,8 +115,8 @@ refuse(struct jg_gate *gate, const struct jg_coming *coming, const char *reason)
 
 /* --- the hook's way in --- */
 
-/* No plugin produced it, and its class may have a limit: stamp it as one would have, but for dedup. Its jid is made of
- * its position, so that it is the same however often it comes. */
+/* No plugin produced it, and its class may have a limit or the like: stamp it as one would have, but for dedup. Its jid
+ * is made of its position, so that it is the same however often it comes. */
 static void
 identify(struct jg_gate *gate, struct jg_coming *coming)
 {
@@ -114,7 +137,7 @@ identify(struct jg_gate *gate, struct jg_coming *coming)
     case JG_UNIDENTIFIED:
         jg_count(JG_COUNT_UNIDENTIFIED, 1);
         jg_log_rated(&gate->log, &gate->rates[JG_RATE_UNIDENTIFIED], JG_LOG_WARNING, "IDENTIFY",
-                     "%s/%d/%lld cannot be identified, so no limit holds for it: %s", coming->topic,
+                     "%s/%d/%lld cannot be identified, so no limit or lease holds for it: %s", coming->topic,
                      (int)rkmessage->partition, (long long)rkmessage->offset, identity.reason.text);
         break;
     case JG_NO_JOB:
@@ -139,8 +162,10 @@ look_at_stamp(struct jg_gate *gate, struct jg_coming *coming)
         jg_stamp_read(gate->rdk, coming->rkmessage, gate->settings->name_space, coming->topic, &coming->stamp);
     if (coming->stamped == JG_STAMP_FOREIGN)
         tell_foreign(gate, coming);
-    if (coming->stamped != JG_STAMP_OURS && gate->limits)
+    if (coming->stamped != JG_STAMP_OURS && (gate->gates || gate->completion == JG_COMPLETION_API))
         identify(gate, coming);
+    if (gate->gates) /* a program may believe it, so it must be ours */
+        jg_stamp_strip_token(gate->rdk, coming->rkmessage);
     if (coming->stamped == JG_STAMP_OURS)
         jg_conf_policy(gate->conf, coming->stamp.class_name, &coming->policy);
 }
@@ -169,7 +194,7 @@ look_at_call(struct jg_gate *gate)
     if (unseen)
         gate->completion = JG_COMPLETION_AUTO;
     pthread_mutex_unlock(&gate->lock);
-    if (!is_refused(gate))
+    if (!is_refused(gate) && gate->completion != JG_COMPLETION_API) /* by calls we know what is finished */
         jg_storing_give_back(gate);
     if (unseen)
         jg_log(&gate->log, JG_LOG_NOTICE, "RUN",
@@ -207,7 +232,7 @@ jg_gate_start_consuming(struct jg_gate *gate)
     pthread_mutex_unlock(&gate->lock);
     if (queue)
         gate->rdk->queue_destroy(queue);
-    jg_conf_each_limited(gate->conf, meet, gate); /* the store is told of these before a job comes */
+    jg_conf_each_gated(gate->conf, meet, gate); /* the store is told of these before a job comes */
     jg_worker_start(gate);
     jg_defer_start(gate);
     if (gate->completion == JG_COMPLETION_POLL)
@@ -215,6 +240,15 @@ jg_gate_start_consuming(struct jg_gate *gate)
             &gate->log, JG_LOG_INFO, "RUN",
             "a job counts as done when this consumer polls again: right for one job at a time on the polling thread. "
             "Programs that hand jobs to other threads set enable.auto.offset.store=false and store offsets");
+}
+
+static void
+take_storing(struct jg_gate *gate, const struct jg_coming *coming)
+{
+    if (coming->batch && gate->completion != JG_COMPLETION_API)
+        return;
+    if (jg_storing_take(gate) && coming->batch) /* librdkafka 2.0 stores before it shows us a message of a batch */
+        jg_storing_store(gate, coming->rkmessage, false);
 }
 
 static void
@@ -230,12 +264,13 @@ consume_governed(struct jg_gate *gate, struct jg_coming *coming, struct jg_run *
         refuse(gate, coming, reason);
         return;
     }
-    if (!coming->batch)
-        (void)jg_storing_take(gate);
+    take_storing(gate, coming);
     open_offset(gate, coming);
     if (coming->stamped == JG_STAMP_OURS && coming->stamp.duplicate_of[0]) {
+        struct jg_op marked = {.verdict = JG_SKIP};
         jg_coming_end_done(gate, done, coming->now_ms);
-        jg_coming_skip(gate, coming, coming->stamp.duplicate_of);
+        strcpy(marked.original, coming->stamp.duplicate_of);
+        jg_coming_skip(gate, coming, &marked);
         return;
     }
     jg_gate_decide(gate, coming, done);

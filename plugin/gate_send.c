@@ -7,6 +7,7 @@
 #include "base/thread.h"
 #include "plugin/act.h"
 #include "plugin/counters.h"
+#include "plugin/event.h"
 #include "plugin/stamp.h"
 
 #define UNBOUNDED_MS 86400000 /* where message.timeout.ms is 0: some purged messages are never acknowledged */
@@ -176,6 +177,20 @@ stamp(struct jg_gate *gate, rd_kafka_message_t *rkmessage, const struct sending 
 }
 
 static void
+tell(struct jg_gate *gate, const struct sending *sending, enum jg_event_kind kind)
+{
+    struct jg_event event = JG_EVENT_INIT(kind);
+    if (!jg_event_wanted(gate->settings, &gate->log))
+        return;
+    event.class_name = sending->stamp.class_name;
+    event.jid = sending->stamp.jid;
+    event.key = sending->stamp.key;
+    event.topic = sending->topic;
+    event.duplicate_of = kind == JG_EVENT_DUPLICATE ? sending->op.original : NULL;
+    jg_event_log(&gate->log, &event);
+}
+
+static void
 send_unclaimed(struct jg_gate *gate, rd_kafka_message_t *rkmessage, struct sending *sending, int64_t now_ms)
 {
     release(gate, sending, now_ms);
@@ -188,6 +203,7 @@ send_unclaimed(struct jg_gate *gate, rd_kafka_message_t *rkmessage, struct sendi
     sending->stamp.unclaimed = true;
     stamp(gate, rkmessage, sending, now_ms);
     jg_count(JG_COUNT_UNCLAIMED, 1);
+    tell(gate, sending, JG_EVENT_PRODUCED);
     jg_log_rated(&gate->log, &gate->rates[JG_RATE_STORE], JG_LOG_WARNING, "STORE",
                  "the store does not answer: jobs for topic %s go out without a claim, so their duplicates run too",
                  sending->topic);
@@ -210,6 +226,7 @@ send_duplicate(struct jg_gate *gate, rd_kafka_message_t *rkmessage, struct sendi
                  identity->id.size_bytes ? identity->id.data : "", sending->op.original,
                  jg_claim_state_name(sending->op.original_state), sending->op.original_since_ms,
                  rejected ? "rejected" : "marked");
+    tell(gate, sending, JG_EVENT_DUPLICATE);
 }
 
 static void
@@ -235,6 +252,7 @@ claim(struct jg_gate *gate, rd_kafka_message_t *rkmessage, struct sending *sendi
     }
     expect_acknowledgement(gate, sending, now_ms);
     stamp(gate, rkmessage, sending, now_ms);
+    tell(gate, sending, JG_EVENT_PRODUCED);
 }
 
 static void

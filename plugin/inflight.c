@@ -25,6 +25,8 @@ jg_run_destroy(struct jg_run *run)
 {
     if (!run)
         return;
+    if (run->copy)
+        jg_deferral_destroy(run->rdk, run->copy);
     free(run->topic);
     free(run);
 }
@@ -104,9 +106,17 @@ op_of(const struct jg_run *run, enum jg_op_kind kind)
         .jid = run->jid,
         .dedup = run->dedup,
         .dedup_ttl_ms = run->dedup_ttl_ms,
+        .dedup_provisional_ms = run->dedup_provisional_ms,
         .member = run->member,
         .run_ttl_ms = run->run_ttl_ms > 0 ? run->run_ttl_ms : JG_RUN_TTL_MS,
         .epoch_in = run->epoch,
+        .lease = run->lease,
+        .token_in = run->token,
+        .capacity = run->capacity,
+        .load_key = run->load_key,
+        .work_key = run->work_key,
+        .failed = run->failed,
+        .done_ttl_ms = run->done_ttl_ms,
     };
 }
 
@@ -120,6 +130,14 @@ struct jg_op
 jg_run_complete_op(const struct jg_run *run)
 {
     return op_of(run, JG_OP_COMPLETE);
+}
+
+struct jg_op
+jg_run_leave_op(const struct jg_run *run)
+{
+    struct jg_op op = op_of(run, JG_OP_COMPLETE);
+    op.leave = true;
+    return op;
 }
 
 struct jg_op

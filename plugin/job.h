@@ -56,6 +56,27 @@
  *
  * A newcomer (no ticket) is held while any job of its class is held or has a ticket. A ticket that was lost makes a
  * newcomer of its job, one too many sends newcomers through the holding topic: neither lets more run than may.
+ *
+ * Of a class with `lease`, a run also holds the class's (or its job key's) *lease*: it is held while its owner, a run,
+ * is a live member of `run`, so one heartbeat serves both. Each grant gives a larger *fencing token*: the one before
+ * and 1, or the server's time in ms where that is more. A job that finds it taken is held; with lease.taken=skip it
+ * ends as a no-op (SKIP, reason taken), but only one that nothing was promised to. Held, whoever has the lease, are: a
+ * job that started before (its consumer died, or lost its partition; its lease may be another's by now), one that was
+ * held before, and a successor in a chain, or after a failure: a no-op of such a one would be a loss.
+ *
+ * A job that is enqueued again at its end (capacity, or it failed) begins a *chain*: its successors are
+ * `<jid>-1`, `<jid>-2` ... `chain:<jid>` keeps the highest number that started, and its run. Another position of that
+ * number, or a lower one, is a copy and is skipped: a chain never forks, although a re-enqueue may be produced twice.
+ * Of a class with a lease every job has that record, so that what started is known: until its end, or for done.ttl.ms
+ * since its run was last renewed.
+ *
+ *   running --complete (capacity, work remains)--> done + <chain>-<n+1>: queued, or held while load >= capacity
+ *   running --complete (failed)------------------> done + <chain>-<n+1>: held until its backoff is over
+ *   running --complete (else)--------------------> done
+ *
+ * `done:<jid>` keeps that answer for done.ttl.ms (classes with a lease, and wherever a job was enqueued again): a copy
+ * that comes later is skipped (reason done). At the position where it ran, its consumer produces the successor once
+ * more, since whether that was ever acknowledged is not known; elsewhere it does not, or copies would go on for ever.
  */
 #ifndef JG_PLUGIN_JOB_H
 #define JG_PLUGIN_JOB_H
@@ -64,17 +85,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define JG_KEY_CHARS 32                                       /* 128 bits of SHA-256, as hex */
-#define JG_JID_RANDOM_CHARS 20                                /* 80 bits, as hex */
-#define JG_JID_CHARS (JG_KEY_CHARS + 1 + JG_JID_RANDOM_CHARS) /* `<key>-<random>` */
-#define JG_CLASS_MAX_BYTES 512                                /* a longer class is unidentified */
-#define JG_RUN_TTL_MS 30000                                   /* a run without a heartbeat for this long is over */
+#include "base/err.h"
+
+#define JG_KEY_CHARS 32                                         /* 128 bits of SHA-256, as hex */
+#define JG_JID_RANDOM_CHARS 20                                  /* 80 bits, as hex */
+#define JG_CHAIN_CHARS (JG_KEY_CHARS + 1 + JG_JID_RANDOM_CHARS) /* `<key>-<random>`: a jid, and the chain it begins */
+#define JG_JID_CHARS (JG_CHAIN_CHARS + 1 + 10)                  /* at most: `<chain>-<number>` */
+#define JG_CLASS_MAX_BYTES 512                                  /* a longer class is unidentified */
+#define JG_RUN_TTL_MS 30000                                     /* a run without a heartbeat for this long is over */
 
 /* Until when a claim turns equal jobs away. */
 enum jg_dedup { JG_DEDUP_NONE, JG_DEDUP_UNTIL_EXECUTING, JG_DEDUP_UNTIL_EXECUTED };
 
 /* What becomes of a duplicate at the producer. */
 enum jg_dup_action { JG_DUP_MARK, JG_DUP_REJECT };
+
+/* What may run only once at a time: the class, or each job key. */
+enum jg_lease { JG_LEASE_NONE, JG_LEASE_CLASS, JG_LEASE_KEY };
+
+/* What becomes of a job whose lease another one holds. */
+enum jg_lease_taken { JG_LEASE_TAKEN_SKIP, JG_LEASE_TAKEN_HOLD };
 
 enum jg_claim_state { JG_CLAIM_NONE, JG_CLAIM_PROVISIONAL, JG_CLAIM_QUEUED, JG_CLAIM_HELD, JG_CLAIM_RUNNING };
 
@@ -87,11 +117,17 @@ enum jg_verdict { JG_RUN, JG_HOLD, JG_SKIP, JG_LATER };
 /* Why a job does not run now. */
 enum jg_reason {
     JG_REASON_NONE,
-    JG_REASON_LIMIT,  /* HOLD: the class runs as many as it may. LATER: so does it, and this one has a ticket */
-    JG_REASON_BEHIND, /* HOLD: others of its class are held, or on their way back: it goes behind them */
-    JG_REASON_PAUSED, /* HOLD: the class's limit is negative */
-    JG_REASON_GRACE,  /* LATER: the store may have lost who runs; instances are putting it back */
-    JG_REASON_FULL    /* LATER: hold.max jobs of the class are held */
+    JG_REASON_LIMIT,    /* HOLD: the class runs as many as it may. LATER: so does it, and this one has a ticket */
+    JG_REASON_BEHIND,   /* HOLD: others of its class are held, or on their way back: it goes behind them */
+    JG_REASON_PAUSED,   /* HOLD: the class's limit is negative */
+    JG_REASON_GRACE,    /* LATER: the store may have lost who runs; instances are putting it back */
+    JG_REASON_FULL,     /* LATER: hold.max jobs of the class are held */
+    JG_REASON_LEASE,    /* HOLD: another run holds the lease. LATER: so it does, and this one has a ticket */
+    JG_REASON_CAPACITY, /* HOLD: load >= capacity. LATER: so it is, and this one has a ticket */
+    JG_REASON_RETRY,    /* it failed, and waits in the holding topic for its backoff (no answer to admit) */
+    JG_REASON_DONE,     /* SKIP: this job has ended already */
+    JG_REASON_TAKEN,    /* SKIP: a no-op, since another run holds the lease */
+    JG_REASON_COPY      /* SKIP: another copy of it, or a later one of its chain, was started */
 };
 
 /* Names as they stand in settings, headers, the store and the CLI's output. */
@@ -99,9 +135,21 @@ const char *jg_dedup_name(enum jg_dedup dedup);
 bool jg_dedup_parse(const char *text, size_t size_bytes, enum jg_dedup *out);
 const char *jg_claim_state_name(enum jg_claim_state state);
 const char *jg_reason_name(enum jg_reason reason);
+/* Is it for lack of room: a slot, the lease, capacity? */
+bool jg_reason_is_room(enum jg_reason reason);
 bool jg_reason_parse(const char *text, size_t size_bytes, enum jg_reason *out);
 
-/* True when `text` has the form of a jid that a plugin made: 32 hex digits, '-', 20 hex digits. */
+bool jg_lease_parse(const char *text, size_t size_bytes, enum jg_lease *out);
+const char *jg_lease_name(enum jg_lease lease);
+
+/* True when `text` has the form of a jid that a plugin made: 32 hex digits, '-', 20 hex digits, and for a successor in
+ * a chain '-' and a number from 1 on, of at most 10 digits and no leading zero. */
 bool jg_jid_valid(const char *text, size_t size_bytes);
+
+/* Which of its chain a valid jid is: 0 for the first. */
+int64_t jg_jid_number(const char *jid);
+
+/* The jid of its successor. `out` has JG_JID_CHARS + 1 bytes. False: its number is used up. */
+JG_MUST_USE bool jg_jid_next(const char *jid, char *out);
 
 #endif

@@ -42,6 +42,22 @@ check_times(const struct jg_conf *conf, const struct jg_section *section, struct
     return JG_EINVAL;
 }
 
+/* A capacity means nothing without a load. */
+static enum jg_err
+check_capacity(const struct jg_section *section, const struct jg_policy *policy, struct jg_error *error)
+{
+    char full[JG_CLASS_MAX_BYTES + 64];
+    char shown[160];
+    if (policy->capacity == 0 || policy->capacity_load)
+        return JG_OK;
+    jg_setting_full_name(jg_setting_of(JG_LEVEL_CLASS, "capacity"), section ? section->name : NULL, full, sizeof full);
+    jg_conf_shown(full, shown, sizeof shown);
+    snprintf(error->text, sizeof error->text,
+             "%s is set, but capacity.load is not: set it to redis:<key>, which the application keeps at the load",
+             shown);
+    return JG_EINVAL;
+}
+
 static enum jg_err
 build_policy(const struct jg_conf *conf, const struct jg_section *section, struct jg_policy *out,
              struct jg_error *error)
@@ -50,7 +66,8 @@ build_policy(const struct jg_conf *conf, const struct jg_section *section, struc
         if (jg_setting_table[i].level == JG_LEVEL_CLASS)
             jg_setting_put(&jg_setting_table[i], jg_section_value(conf, section, &jg_setting_table[i]), out);
     }
-    return check_times(conf, section, out, error);
+    enum jg_err err = check_times(conf, section, out, error);
+    return err ? err : check_capacity(section, out, error);
 }
 
 enum jg_err
@@ -84,19 +101,19 @@ jg_conf_policy(const struct jg_conf *conf, const char *class_name, struct jg_pol
 }
 
 void
-jg_conf_each_limited(const struct jg_conf *conf, void (*each)(void *opaque, const char *class_name), void *opaque)
+jg_conf_each_gated(const struct jg_conf *conf, void (*each)(void *opaque, const char *class_name), void *opaque)
 {
     for (size_t i = 0; i < conf->class_count; i++)
-        if (conf->classes[i].policy.limit != 0)
+        if (jg_policy_gates(&conf->classes[i].policy))
             each(opaque, conf->classes[i].name);
 }
 
 bool
-jg_conf_has_limit(const struct jg_conf *conf)
+jg_conf_has_gate(const struct jg_conf *conf)
 {
-    bool found = conf->default_policy.limit != 0;
+    bool found = jg_policy_gates(&conf->default_policy);
     for (size_t i = 0; !found && i < conf->class_count; i++)
-        found = conf->classes[i].policy.limit != 0;
+        found = jg_policy_gates(&conf->classes[i].policy);
     return found;
 }
 
@@ -106,7 +123,24 @@ end_setting(const struct jg_policy *policy)
 {
     if (policy->dedup == JG_DEDUP_UNTIL_EXECUTED)
         return "dedup";
-    return policy->limit ? "limit" : NULL;
+    return policy->limit ? "limit" : policy->lease != JG_LEASE_NONE ? "lease" : policy->capacity ? "capacity" : NULL;
+}
+
+const char *
+jg_conf_some_capacity(const struct jg_conf *conf, char *out, size_t out_bytes)
+{
+    const char *class_name = NULL;
+    bool found = conf->default_policy.capacity > 0;
+    for (size_t i = 0; !found && i < conf->class_count; i++) {
+        class_name = conf->classes[i].name;
+        found = conf->classes[i].policy.capacity > 0;
+    }
+    if (!found)
+        return NULL;
+    char full[JG_CLASS_MAX_BYTES + 64];
+    jg_setting_full_name(jg_setting_of(JG_LEVEL_CLASS, "capacity"), class_name, full, sizeof full);
+    jg_conf_shown(full, out, out_bytes);
+    return out;
 }
 
 const char *
@@ -129,5 +163,5 @@ jg_conf_needs_end(const struct jg_conf *conf, char *out, size_t out_bytes)
 int64_t
 jg_conf_grace_ms(const struct jg_conf *conf, const struct jg_policy *policy)
 {
-    return conf->settings.store_grace_ms ? conf->settings.store_grace_ms : policy->limit_ttl_ms / 3 + 2000;
+    return conf->settings.store_grace_ms ? conf->settings.store_grace_ms : jg_policy_run_ttl_ms(policy) / 3 + 2000;
 }

@@ -19,13 +19,45 @@ struct jg_policy {
     int64_t hold_max_age_ms; /* 0: no bound */
     int64_t resume_ahead;    /* tickets beyond the free slots */
     int64_t resume_wait_ms;
+    enum jg_lease lease;
+    enum jg_lease_taken lease_taken;
+    int64_t lease_ttl_ms;      /* a lease whose run goes without a heartbeat for this long is free */
+    int64_t capacity;          /* the job is enqueued again at its end while load is below it; 0: never */
+    const char *capacity_load; /* `redis:<key>`, borrowed from the settings; NULL: not set */
+    const char *capacity_work; /* likewise */
+    int64_t capacity_retry_ms; /* the first backoff of a job that failed; it doubles up to 1 min */
+    int64_t done_ttl_ms;
 };
 
 /* True when the policy asks nothing of jobgate: the class's messages pass untouched. */
 static inline bool
 jg_policy_is_empty(const struct jg_policy *policy)
 {
-    return policy->dedup == JG_DEDUP_NONE && policy->limit == 0;
+    return policy->dedup == JG_DEDUP_NONE && policy->limit == 0 && policy->lease == JG_LEASE_NONE &&
+           policy->capacity == 0;
+}
+
+/* Does it ask at the consumer who else runs? Then a run of the class is told to the store, and renewed. */
+static inline bool
+jg_policy_gates(const struct jg_policy *policy)
+{
+    return policy->limit != 0 || policy->lease != JG_LEASE_NONE || policy->capacity != 0;
+}
+
+/* How long a run outlives its last heartbeat: its slot and its lease are one record. */
+static inline int64_t
+jg_policy_run_ttl_ms(const struct jg_policy *policy)
+{
+    if (policy->lease == JG_LEASE_NONE || (policy->limit && policy->limit_ttl_ms < policy->lease_ttl_ms))
+        return policy->limit_ttl_ms;
+    return policy->lease_ttl_ms;
+}
+
+/* The key that `redis:<key>` names; NULL: none. */
+static inline const char *
+jg_gauge_key(const char *gauge)
+{
+    return gauge ? gauge + sizeof "redis:" - 1 : NULL;
 }
 
 #endif

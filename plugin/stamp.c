@@ -26,6 +26,8 @@ enum header {
     H_HELD_FROM,
     H_HELD_TIME,
     H_RESUMED,
+    H_NOT_BEFORE,
+    H_ATTEMPT,
     H_COUNT
 };
 
@@ -45,6 +47,8 @@ static const char *const header_names[H_COUNT] = {
     [H_HELD_FROM] = JOBGATE_HEADER_HELD_FROM,
     [H_HELD_TIME] = JOBGATE_HEADER_HELD_TIME,
     [H_RESUMED] = JOBGATE_HEADER_RESUMED,
+    [H_NOT_BEFORE] = JOBGATE_HEADER_NOT_BEFORE,
+    [H_ATTEMPT] = JOBGATE_HEADER_ATTEMPT,
 };
 
 static bool
@@ -100,7 +104,7 @@ headers_of(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage)
 
 /* The texts of numbers in a stamp. */
 struct number_texts {
-    char since[24], held_since[24], held_from[48], held_time[24], resumed[24];
+    char since[24], held_since[24], held_from[48], held_time[24], resumed[24], not_before[24], attempt[24];
 };
 
 static void
@@ -111,6 +115,8 @@ print_numbers(const struct jg_stamp *stamp, struct number_texts *out)
     snprintf(out->held_from, sizeof out->held_from, "%" PRId32 "/%" PRId64, stamp->held_partition, stamp->held_offset);
     snprintf(out->held_time, sizeof out->held_time, "%" PRId64, stamp->held_time_ms);
     snprintf(out->resumed, sizeof out->resumed, "%" PRId64, stamp->resumed);
+    snprintf(out->not_before, sizeof out->not_before, "%" PRId64, stamp->not_before_ms);
+    snprintf(out->attempt, sizeof out->attempt, "%" PRId64, stamp->attempt);
 }
 
 static enum jg_err
@@ -138,6 +144,8 @@ write_list(const struct jg_rdk *rdk, rd_kafka_headers_t *headers, const struct j
         [H_HELD_FROM] = held ? numbers.held_from : NULL,
         [H_HELD_TIME] = held ? numbers.held_time : NULL,
         [H_RESUMED] = held && stamp->resumed ? numbers.resumed : NULL,
+        [H_NOT_BEFORE] = held && stamp->not_before_ms ? numbers.not_before : NULL,
+        [H_ATTEMPT] = stamp->attempt ? numbers.attempt : NULL,
     };
     for (size_t i = 0; i < H_COUNT; i++)
         if (values[i] && rdk->header_add(headers, header_names[i], -1, values[i], (ssize_t)strlen(values[i])))
@@ -159,6 +167,25 @@ jg_stamp_replace(const struct jg_rdk *rdk, rd_kafka_headers_t *headers, const st
 {
     (void)strip_list(rdk, headers);
     return write_list(rdk, headers, stamp, name_space, topic);
+}
+
+enum jg_err
+jg_stamp_token(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage, int64_t token)
+{
+    char text[24];
+    rd_kafka_headers_t *headers = headers_of(rdk, rkmessage);
+    int size_bytes = snprintf(text, sizeof text, "%" PRId64, token);
+    if (!headers || rdk->header_add(headers, JOBGATE_HEADER_LEASE_TOKEN, -1, text, size_bytes))
+        return JG_ENOMEM;
+    return JG_OK;
+}
+
+void
+jg_stamp_strip_token(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage)
+{
+    rd_kafka_headers_t *headers = NULL;
+    if (!rdk->message_headers(rkmessage, &headers) && headers)
+        (void)rdk->header_remove(headers, JOBGATE_HEADER_LEASE_TOKEN);
 }
 
 /* Copy a value of exactly or at most the given size into a NUL-terminated field. */
@@ -254,6 +281,10 @@ read_value(struct jg_stamp_reader *reader, enum header header, const void *value
         return copy_number(&stamp->held_time_ms, value, value_bytes);
     case H_RESUMED:
         return copy_number(&stamp->resumed, value, value_bytes) && stamp->resumed > 0;
+    case H_NOT_BEFORE:
+        return copy_number(&stamp->not_before_ms, value, value_bytes) && stamp->not_before_ms > 0;
+    case H_ATTEMPT:
+        return copy_number(&stamp->attempt, value, value_bytes) && stamp->attempt > 0;
     case H_COUNT:
         break;
     }
@@ -292,7 +323,7 @@ jg_stamp_reader_end(const struct jg_stamp_reader *reader)
     if (strncmp(stamp->jid, stamp->key, JG_KEY_CHARS) != 0)
         return JG_STAMP_FOREIGN;
     /* All that tells of being held, or none of it; only what was held can be resumed. */
-    if ((reader->seen & held) != held && (reader->seen & (held | 1u << H_RESUMED)))
+    if ((reader->seen & held) != held && (reader->seen & (held | 1u << H_RESUMED | 1u << H_NOT_BEFORE)))
         return JG_STAMP_FOREIGN;
     if (stamp->duplicate_of[0] && strncmp(stamp->duplicate_of, stamp->key, JG_KEY_CHARS) != 0)
         return JG_STAMP_FOREIGN;

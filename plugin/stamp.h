@@ -21,8 +21,10 @@ struct jg_stamp {
     enum jg_reason held_reason;
     int32_t held_partition; /* where it first came from in its origin topic */
     int64_t held_offset;
-    int64_t held_time_ms; /* the message's own timestamp */
-    int64_t resumed;      /* how often it was brought back; 0: it is no resumed job */
+    int64_t held_time_ms;  /* the message's own timestamp */
+    int64_t resumed;       /* how often it was brought back; 0: it is no resumed job */
+    int64_t not_before_ms; /* in the holding topic: not to be resumed before this Unix time; 0: at any time */
+    int64_t attempt;       /* how often it has failed, one after another; 0: it did not */
 };
 
 /* Remove every `jobgate-*` header that came with the message, but `jobgate-release`. Returns how many went.
@@ -37,6 +39,11 @@ JG_MUST_USE enum jg_err jg_stamp_write(const struct jg_rdk *rdk, rd_kafka_messag
  * to the holding topic and comes back. JG_ENOMEM: some may be missing. Any thread that owns the list. */
 JG_MUST_USE enum jg_err jg_stamp_replace(const struct jg_rdk *rdk, rd_kafka_headers_t *headers,
                                          const struct jg_stamp *stamp, const char *name_space, const char *topic);
+
+/* The fencing token of its lease, as the application gets it; and none that came with the message. JG_ENOMEM: it has
+ * none. Thread: inside on_consume. */
+JG_MUST_USE enum jg_err jg_stamp_token(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage, int64_t token);
+void jg_stamp_strip_token(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage);
 
 enum jg_stamped {
     JG_STAMP_NONE,   /* no plugin produced it */

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The background thread of an instance: confirms and releases claims, keeps the unacknowledged ones alive, renews and
  * completes runs, probes, looks after the store's connection. It starts with the first governed message. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/thread.h"
 #include "plugin/counters.h"
+#include "plugin/event.h"
 #include "plugin/gate.h"
 #include "plugin/guard.h"
 #include "plugin/known.h"
@@ -21,33 +23,63 @@
 
 /* --- one batch of waiting operations --- */
 
-/* The store's data may be of a new epoch: the next renewal starts from there. With very many runs that is left out:
- * then one that expired may come back once more. */
 static void
-note_epoch(struct jg_gate *gate, const struct jg_op *renewal)
+tell_lost_lease(struct jg_gate *gate, const char *class_name, const char *jid, const char *key, int64_t token)
 {
+    jg_count(JG_COUNT_LEASE_LOST, 1);
+    struct jg_event event = JG_EVENT_INIT(JG_EVENT_LEASE_LOST);
+    event.class_name = class_name;
+    event.jid = jid;
+    event.key = key;
+    event.token = token;
+    if (jg_event_wanted(gate->settings, &gate->log))
+        jg_event_log(&gate->log, &event);
+    jg_log_rated(&gate->log, &gate->rates[JG_RATE_LOST], JG_LOG_ERROR, "LEASE",
+                 "class %s: job %s has lost its lease (token %lld) while it runs: another may run by now. It was not "
+                 "renewed for lease.ttl.ms, or the store lost its data",
+                 class_name, jid, (long long)token);
+}
+
+/* What a renewal tells of its run. The store's data may be of a new epoch: the next renewal starts from there. With
+ * very many runs that is left out, but for leases: then one that expired may come back once more. */
+static void
+note_renewal(struct jg_gate *gate, const struct jg_op *renewal, int64_t asked_ms)
+{
+    bool lost = false;
+    if (renewal->lease == JG_LEASE_NONE && renewal->epoch == renewal->epoch_in)
+        return;
     pthread_mutex_lock(&gate->lock);
-    struct jg_run *run = gate->inflight.count <= NOTE_MOST ? gate->inflight.head : NULL;
-    for (; run; run = run->next)
-        if (strcmp(run->member, renewal->member) == 0)
-            run->epoch = renewal->epoch;
+    bool looks = renewal->lease != JG_LEASE_NONE || gate->inflight.count <= NOTE_MOST;
+    for (struct jg_run *run = looks ? gate->inflight.head : NULL; run; run = run->next) {
+        if (strcmp(run->member, renewal->member) != 0)
+            continue;
+        run->epoch = renewal->epoch;
+        if (renewal->changed)
+            run->held_until_ms = asked_ms + run->run_ttl_ms;
+        else if (run->lease != JG_LEASE_NONE)
+            lost = run->lost = true;
+    }
     pthread_mutex_unlock(&gate->lock);
+    if (!lost)
+        return;
+    tell_lost_lease(gate, renewal->class_name, renewal->jid, renewal->key, renewal->token_in);
 }
 
 static void
-settle(struct jg_gate *gate, struct jg_pending *pending)
+settle(struct jg_gate *gate, struct jg_pending *pending, int64_t asked_ms)
 {
     struct jg_run *run = pending->run;
-    if (pending->op.kind == JG_OP_RENEW && pending->op.epoch != pending->op.epoch_in)
-        note_epoch(gate, &pending->op);
+    if (pending->op.kind == JG_OP_RENEW)
+        note_renewal(gate, &pending->op, asked_ms);
     if (pending->op.kind == JG_OP_CONFIRM && pending->op.changed)
         jg_count(JG_COUNT_CONFIRMED, 1);
     else if (pending->op.kind == JG_OP_RELEASE && pending->op.changed)
         jg_count(JG_COUNT_RELEASED, 1);
+    const struct jg_op op = pending->op;
     pending->run = NULL;
     jg_pending_destroy(pending);
     if (run)
-        jg_gate_finish(gate, run);
+        jg_gate_completed(gate, run, &op);
 }
 
 static void
@@ -63,7 +95,7 @@ give_up(struct jg_gate *gate, struct jg_pending *pending)
     pending->run = NULL;
     jg_pending_destroy(pending);
     if (run)
-        jg_gate_finish(gate, run); /* the job ended: only the store was not told */
+        jg_gate_finish(gate, run); /* the job ended: only the store was not told; one that may go on comes again */
 }
 
 static size_t
@@ -113,11 +145,9 @@ work_batch(struct jg_gate *gate, int64_t now_ms, bool last_try)
     for (size_t i = 0; i < count; i++) {
         bool completion = batch[i]->run != NULL;
         bool renewal = batch[i]->op.kind == JG_OP_RENEW;
-        batch[i]->op.err = ops[i].err;
-        batch[i]->op.changed = ops[i].changed;
-        batch[i]->op.epoch = ops[i].epoch;
+        batch[i]->op = ops[i];
         if (ops[i].err == JG_OK) {
-            settle(gate, batch[i]);
+            settle(gate, batch[i], now_ms);
         } else if (last_try || batch[i]->give_up_ms <= now_ms) {
             give_up(gate, batch[i]);
         } else {
@@ -156,29 +186,68 @@ is_overdue(const struct jg_gate *gate, const struct jg_run *run, int64_t now_ms)
     return run == gate->current && now_ms - run->started_ms > gate->client.max_poll_interval_ms;
 }
 
+/* By its own clock its lease is over: it must not come back to a store that has lost its data since. */
+static bool
+is_expired(const struct jg_run *run, int64_t now_ms)
+{
+    return run->lease != JG_LEASE_NONE && run->held_until_ms && now_ms >= run->held_until_ms;
+}
+
+/* The lease of one run that has expired so. Under the lock; NULL: none. The result is a copy, the caller's to free. */
+static struct jg_run *
+take_expired(struct jg_gate *gate, int64_t now_ms)
+{
+    struct jg_run *run = gate->inflight.head;
+    while (run && (run->lost || !run->in_store || !is_expired(run, now_ms)))
+        run = run->next;
+    struct jg_run *copy = run ? malloc(sizeof *copy) : NULL;
+    if (copy)
+        *copy = *run;
+    if (run)
+        run->lost = true;
+    return copy;
+}
+
+static void
+end_expired_leases(struct jg_gate *gate, int64_t now_ms)
+{
+    struct jg_run *copy;
+    do {
+        pthread_mutex_lock(&gate->lock);
+        copy = take_expired(gate, now_ms);
+        pthread_mutex_unlock(&gate->lock);
+        if (copy)
+            tell_lost_lease(gate, copy->class_name, copy->jid, copy->key, copy->token);
+        free(copy);
+    } while (copy);
+}
+
 static void
 renew_runs(struct jg_gate *gate, int64_t now_ms)
 {
     int64_t overdue = 0;
+    end_expired_leases(gate, now_ms);
     struct jg_run *gone = NULL;
     struct jg_run *next;
     pthread_mutex_lock(&gate->lock);
     for (struct jg_run *run = gate->inflight.head; run; run = next) {
         next = run->next;
-        int64_t keep_ms = run->limited ? gate->client.max_poll_interval_ms : JG_RUN_TTL_MS;
+        int64_t keep_ms = run->gated ? gate->client.max_poll_interval_ms : JG_RUN_TTL_MS;
         if ((run->seen_out || run->revoked) && run != gate->current && now_ms - run->seen_out_ms > keep_ms) {
             jg_inflight_remove(&gate->inflight, run); /* revoked, and no commit has covered it */
             run->next = gone;
             gone = run;
             continue;
         }
-        if (!run->in_store || run->seen_out)
+        if (!run->in_store || run->seen_out || run->lost)
             continue;
         if (is_overdue(gate, run, now_ms)) {
             run->seen_out = true;
             overdue++;
             continue;
         }
+        if (is_expired(run, now_ms))
+            continue;
         struct jg_op op = jg_run_renew_op(run);
         struct jg_pending *renew = jg_pending_new(&op);
         if (!renew)

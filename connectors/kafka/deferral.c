@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "connectors/kafka/holding.h"
-
 void
 jg_deferrals_push(struct jg_deferrals *list, struct jg_deferral *each)
 {
@@ -103,6 +101,15 @@ jg_deferral_new(const struct jg_rdk *rdk, const char *name_space, const rd_kafka
     return NULL;
 }
 
+enum jg_err
+jg_deferral_readdress(const struct jg_rdk *rdk, const char *name_space, struct jg_deferral *each,
+                      const struct jg_stamp *stamp, enum jg_target_kind kind)
+{
+    each->stamp = *stamp;
+    each->kind = kind;
+    return jg_stamp_replace(rdk, each->headers, stamp, name_space, each->topic);
+}
+
 struct jg_deferral *
 jg_deferrals_find(const struct jg_deferrals *list, const char *topic, int32_t partition, int64_t offset,
                   const char *jid)
@@ -112,45 +119,4 @@ jg_deferrals_find(const struct jg_deferrals *list, const char *topic, int32_t pa
             strcmp(each->topic, topic) == 0 && strcmp(each->stamp.jid, jid) == 0)
             return each;
     return NULL;
-}
-
-struct jg_target *
-jg_target_find(struct jg_target **targets, const char *topic, const char *class_name, bool dead)
-{
-    struct jg_buf name = JG_BUF_INIT;
-    if (dead)
-        jg_dead_topic(&name, topic);
-    else
-        jg_holding_topic(&name, topic, class_name);
-    struct jg_target *target = name.failed ? NULL : *targets;
-    while (target && strcmp(target->name, name.data) != 0)
-        target = target->next;
-    if (!target && !name.failed && (target = calloc(1, sizeof *target))) {
-        target->name = strdup(name.data);
-        target->origin = strdup(topic);
-        target->dead = dead;
-        if (target->name && target->origin) {
-            target->next = *targets;
-            *targets = target;
-        } else {
-            free(target->name);
-            free(target->origin);
-            free(target);
-            target = NULL;
-        }
-    }
-    jg_buf_clear(&name);
-    return target;
-}
-
-void
-jg_targets_clear(struct jg_target **targets)
-{
-    while (*targets) {
-        struct jg_target *next = (*targets)->next;
-        free((*targets)->name);
-        free((*targets)->origin);
-        free(*targets);
-        *targets = next;
-    }
 }

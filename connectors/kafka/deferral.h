@@ -1,23 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A consumed job on its way to a holding topic, and lists of such. Pure, but for headers, which are librdkafka's. */
+/* A consumed job on its way to a holding topic, or back to its own, and lists of such. Pure, but for headers, which are
+ * librdkafka's. */
 #ifndef JG_CONNECTORS_KAFKA_DEFERRAL_H
 #define JG_CONNECTORS_KAFKA_DEFERRAL_H
 
+#include "connectors/kafka/target.h"
 #include "plugin/stamp.h"
-
-/* Where jobs of one class of one topic go. */
-struct jg_target {
-    struct jg_target *next;
-    char *name;
-    char *origin;
-    bool dead;        /* <topic>.dead */
-    int partitions;   /* 0: not known to exist */
-    size_t in_flight; /* with the producer */
-    bool alone;       /* one at a time: one of a batch was too large, and which is not known */
-    size_t job_bytes; /* of the largest job that is meant for it because nothing else takes it */
-    int64_t retry_ms;
-    bool blocked; /* in this round: what is behind must not go before */
-};
 
 enum jg_deferral_state { JG_DEFERRAL_QUEUED, JG_DEFERRAL_SENT, JG_DEFERRAL_ARRIVED };
 
@@ -34,6 +22,7 @@ struct jg_deferral {
     rd_kafka_headers_t *headers;
     struct jg_stamp stamp;
     size_t size_bytes;
+    enum jg_target_kind kind;
     bool alone; /* it was sent with nothing else */
     int waiters;
     bool tell;      /* by `done` */
@@ -45,15 +34,14 @@ struct jg_deferrals {
     size_t count;
 };
 
-/* Where jobs of a class of a topic go (`dead`: those that nothing else takes); added to the list when it is new. NULL:
- * out of memory. */
-struct jg_target *jg_target_find(struct jg_target **targets, const char *topic, const char *class_name, bool dead);
-void jg_targets_clear(struct jg_target **targets);
-
 /* A copy of the message with the headers that it goes with, in no list. NULL: out of memory. */
 struct jg_deferral *jg_deferral_new(const struct jg_rdk *rdk, const char *name_space,
                                     const rd_kafka_message_t *rkmessage, const char *topic,
                                     const struct jg_stamp *stamp);
+/* It goes with other headers, to another place. JG_ENOMEM: it must not go. */
+JG_MUST_USE enum jg_err jg_deferral_readdress(const struct jg_rdk *rdk, const char *name_space,
+                                              struct jg_deferral *each, const struct jg_stamp *stamp,
+                                              enum jg_target_kind kind);
 void jg_deferral_destroy(const struct jg_rdk *rdk, struct jg_deferral *each);
 /* topic NULL: of any. */
 bool jg_deferral_is_of(const struct jg_deferral *each, const char *topic, int32_t partition);

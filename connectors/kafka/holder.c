@@ -28,7 +28,8 @@ struct jg_holder {
     pthread_t thread;
     int wake_fd;
     _Atomic bool stopping;
-    int64_t stop_ms; /* monotonic: then it ends, whatever is left */
+    _Atomic bool hurried; /* nobody waits any more */
+    int64_t stop_ms;      /* monotonic: then it ends, whatever is left */
 
     pthread_mutex_t lock; /* guards what follows up to `producer`; nothing is called while it is held */
     pthread_cond_t changed;
@@ -62,7 +63,7 @@ complain(struct jg_holder *holder, const char *text)
     snprintf(holder->trouble.text, sizeof holder->trouble.text, "%s", text);
     pthread_mutex_unlock(&holder->lock);
     jg_log_rated(holder->options.own.log, &holder->rate, JG_LOG_ERROR, "HOLD",
-                 "jobs over their limit cannot be held, and are tried again: %s", text);
+                 "jobs cannot be held or enqueued again, and are tried again: %s", text);
 }
 
 /* Is the target there, or can it be made now? */
@@ -75,20 +76,14 @@ is_ready(struct jg_holder *holder, struct jg_target *target, int64_t now_ms)
         return now_ms >= target->retry_ms;
     if (now_ms < target->retry_ms)
         return false;
-    enum jg_err err = strlen(target->name) > JG_TOPIC_MAX_BYTES ? JG_EINVAL : JG_OK;
-    if (err)
-        snprintf(error.text, sizeof error.text, "the name %.300s is too long for a topic: shorten the topic's name",
-                 target->name);
-    else
-        err = jg_own_ensure(&holder->options.own, holder->producer, target->name, target->origin, target->job_bytes,
-                            &found, &error);
+    enum jg_err err = jg_target_make(&holder->options.own, holder->producer, target, &found, &error);
     if (err) {
         target->retry_ms = jg_clock_ms() + RETRY_MS;
         complain(holder, error.text);
         return false;
     }
     target->partitions = found.partitions;
-    if (!target->dead)
+    if (target->kind == JG_TARGET_HELD)
         holder->options.opened(holder->options.opaque);
     return true;
 }
@@ -121,7 +116,8 @@ produce(struct jg_holder *holder, struct jg_deferral *each)
 static void
 bury(struct jg_holder *holder, struct jg_deferral *each)
 {
-    struct jg_target *dead = each->target->dead ? NULL : jg_target_find(&holder->targets, each->topic, "", true);
+    bool is_dead = each->target->kind == JG_TARGET_DEAD;
+    struct jg_target *dead = is_dead ? NULL : jg_target_find(&holder->targets, each->topic, "", JG_TARGET_DEAD);
     char text[JG_TOPIC_MAX_BYTES * 2 + 200];
     snprintf(text, sizeof text,
              "the job at %s/%d/%lld is too large for topic %s (raise its max.message.bytes): it goes to %s.dead",
@@ -205,9 +201,10 @@ arrived(struct jg_holder *holder, struct jg_deferral *each)
 {
     const struct jg_holder_options *options = &holder->options;
     struct jg_deferral *gone = NULL;
+    bool dead = each->target->kind == JG_TARGET_DEAD, held = each->target->kind == JG_TARGET_HELD;
     each->target->in_flight--;
-    jg_count(each->target->dead ? JG_COUNT_BURIED : JG_COUNT_HELD, 1);
-    if (each->target->dead)
+    jg_count(held ? JG_COUNT_HELD : dead ? JG_COUNT_BURIED : JG_COUNT_REENQUEUED, 1);
+    if (dead)
         options->buried(options->opaque, &each->stamp);
     pthread_mutex_lock(&holder->lock);
     bool tell = each->tell && !each->forgotten;
@@ -251,7 +248,7 @@ static bool
 send_one(struct jg_holder *holder, struct jg_deferral *each)
 {
     if (!each->target)
-        each->target = jg_target_find(&holder->targets, each->topic, each->stamp.class_name, false);
+        each->target = jg_target_find(&holder->targets, each->topic, each->stamp.class_name, each->kind);
     if (!each->target || each->target->blocked)
         return false;
     bool waits = each->target->alone && each->target->in_flight > 0;
@@ -418,9 +415,19 @@ jg_holder_new(const struct jg_holder_options *options, struct jg_error *error)
     return NULL;
 }
 
+void
+jg_holder_hurry(struct jg_holder *holder)
+{
+    pthread_mutex_lock(&holder->lock);
+    atomic_store(&holder->hurried, true);
+    pthread_cond_broadcast(&holder->changed);
+    pthread_mutex_unlock(&holder->lock);
+}
+
 bool
 jg_holder_stop(struct jg_holder *holder, int64_t timeout_ms)
 {
+    jg_holder_hurry(holder);
     holder->stop_ms = jg_clock_ms() + timeout_ms;
     atomic_store(&holder->stopping, true);
     wake(holder);
@@ -437,7 +444,7 @@ wait_for(struct jg_holder *holder, struct jg_deferral *each, int64_t wait_ms, st
     int64_t until_ms = jg_clock_ms() + wait_ms;
     bool late = false;
     each->waiters++;
-    while (each->state != JG_DEFERRAL_ARRIVED && !late && !atomic_load(&holder->stopping))
+    while (each->state != JG_DEFERRAL_ARRIVED && !late && !atomic_load(&holder->hurried))
         late = !jg_cond_wait(&holder->changed, &holder->lock, until_ms);
     each->waiters--;
     if (each->state == JG_DEFERRAL_ARRIVED) {
@@ -485,7 +492,7 @@ await_room(struct jg_holder *holder, int64_t room_ms, struct jg_error *error)
 {
     int64_t until_ms = jg_clock_ms() + room_ms;
     bool late = false;
-    while (is_full(holder) && !late && !atomic_load(&holder->stopping))
+    while (is_full(holder) && !late && !atomic_load(&holder->hurried))
         late = !jg_cond_wait(&holder->changed, &holder->lock, until_ms);
     if (!is_full(holder))
         return JG_OK;
@@ -494,31 +501,52 @@ await_room(struct jg_holder *holder, int64_t room_ms, struct jg_error *error)
     return JG_ENOMEM;
 }
 
+/* Take it, and wait for it when it is to be waited for. Called and left with the lock held. */
+static enum jg_err
+take_in(struct jg_holder *holder, struct jg_deferral *each, int64_t wait_ms, struct jg_error *error)
+{
+    each->tell = wait_ms == 0;
+    each->number = ++holder->taken;
+    jg_deferrals_push(&holder->queue, each);
+    holder->size_bytes += each->size_bytes;
+    wake(holder);
+    return wait_ms ? wait_for(holder, each, wait_ms, error) : JG_OK;
+}
+
 enum jg_err
 jg_holder_defer(struct jg_holder *holder, const rd_kafka_message_t *rkmessage, const char *topic,
-                const struct jg_stamp *stamp, bool again, int64_t room_ms, int64_t wait_ms, struct jg_error *error)
+                const struct jg_stamp *stamp, enum jg_target_kind kind, bool again, int64_t room_ms, int64_t wait_ms,
+                struct jg_error *error)
 {
     struct jg_deferral *each = NULL;
     pthread_mutex_lock(&holder->lock);
     if (wait_ms || again)
         each = find(holder, topic, rkmessage->partition, rkmessage->offset, stamp->jid);
     enum jg_err err = each ? JG_OK : await_room(holder, room_ms, error);
-    if (!each && !err) {
-        pthread_mutex_unlock(&holder->lock);
-        each = jg_deferral_new(holder->options.own.rdk, holder->options.name_space, rkmessage, topic, stamp);
-        if (!each) {
-            snprintf(error->text, sizeof error->text, "out of memory");
-            return JG_ENOMEM;
-        }
-        each->tell = wait_ms == 0;
-        pthread_mutex_lock(&holder->lock);
-        each->number = ++holder->taken;
-        jg_deferrals_push(&holder->queue, each);
-        holder->size_bytes += each->size_bytes;
-        wake(holder);
-    }
-    if (!err && wait_ms)
+    if (each && wait_ms)
         err = wait_for(holder, each, wait_ms, error);
+    pthread_mutex_unlock(&holder->lock);
+    if (each || err)
+        return err;
+    each = jg_deferral_new(holder->options.own.rdk, holder->options.name_space, rkmessage, topic, stamp);
+    if (!each) {
+        snprintf(error->text, sizeof error->text, "out of memory");
+        return JG_ENOMEM;
+    }
+    each->kind = kind;
+    pthread_mutex_lock(&holder->lock);
+    err = take_in(holder, each, wait_ms, error);
+    pthread_mutex_unlock(&holder->lock);
+    return err;
+}
+
+enum jg_err
+jg_holder_take(struct jg_holder *holder, struct jg_deferral *each, int64_t wait_ms, struct jg_error *error)
+{
+    pthread_mutex_lock(&holder->lock);
+    enum jg_err err = take_in(holder, each, wait_ms, error);
+    if (err != JG_OK)
+        each->tell = true; /* nobody waits for it any more */
     pthread_mutex_unlock(&holder->lock);
     return err;
 }

@@ -10,7 +10,9 @@
 #include "connectors/kafka/holding.h"
 #include "connectors/kafka/resumer_impl.h"
 #include "plugin/counters.h"
+#include "plugin/event.h"
 #include "plugin/ops.h"
+#include "plugin/successor.h"
 
 #define INIT_MS 10000
 #define INIT_STEP_MS 500
@@ -239,14 +241,22 @@ collect_doomed(struct jg_resumer *resumer, struct jg_held_topic *topic, int64_t 
     }
 }
 
-/* The partition whose next job is held longest; NULL: none waits. */
+/* How long the job has to wait for its backoff; what is behind it in its partition waits with it. */
+static int64_t
+backoff_ms(const struct jg_resumer *resumer, const struct jg_head *head, int64_t wall_ms)
+{
+    int64_t left_ms = resumer->options.lift ? 0 : head->stamp.not_before_ms - wall_ms;
+    return left_ms > 0 && left_ms <= JG_BACKOFF_MAX_MS ? left_ms : 0; /* more was never meant */
+}
+
+/* The partition whose next job is held longest and may go; NULL: none waits. */
 static struct jg_held_partition *
-longest_held(struct jg_held_topic *topic)
+longest_held(const struct jg_resumer *resumer, struct jg_held_topic *topic, int64_t wall_ms)
 {
     struct jg_held_partition *best = NULL;
     for (int i = 0; i < topic->partition_count; i++) {
         struct jg_held_partition *each = &topic->partitions[i];
-        if (each->picked && !each->picked->doomed &&
+        if (each->picked && !each->picked->doomed && !backoff_ms(resumer, each->picked, wall_ms) &&
             (!best || each->picked->stamp.held_since_ms < best->picked->stamp.held_since_ms))
             best = each;
     }
@@ -260,7 +270,8 @@ pick(struct jg_resumer *resumer, struct jg_held_topic *topic, size_t most, const
 {
     struct jg_held_partition *partition;
     size_t count = 0;
-    while (count < most && (partition = longest_held(topic))) {
+    int64_t wall_ms = jg_wall_ms();
+    while (count < most && (partition = longest_held(resumer, topic, wall_ms))) {
         struct jg_head *head = partition->picked;
         resumer->transfers[resumer->transfer_count + count] =
             (struct jg_transfer){.partition = partition, .head = head};
@@ -268,6 +279,21 @@ pick(struct jg_resumer *resumer, struct jg_held_topic *topic, size_t most, const
         partition->picked = head->next;
     }
     return count;
+}
+
+/* When to ask next in any case: as the safety net, or when a backoff is over. */
+static int64_t
+next_due_ms(const struct jg_resumer *resumer, const struct jg_held_topic *topic)
+{
+    int64_t next_ms = ASK_EVERY_MS;
+    int64_t wall_ms = jg_wall_ms();
+    for (int i = 0; i < topic->partition_count; i++) {
+        const struct jg_head *head = topic->partitions[i].picked;
+        int64_t left_ms = head ? backoff_ms(resumer, head, wall_ms) : 0;
+        if (left_ms && left_ms < next_ms)
+            next_ms = left_ms;
+    }
+    return next_ms;
 }
 
 /* Ask for tickets of one class; those that are granted join the transfers. True: there may be more. */
@@ -287,7 +313,7 @@ take(struct jg_resumer *resumer, struct jg_held_topic *topic, size_t most, int64
         .oldest_held_in = jg_heads_oldest(topic),
         .grace_ms = jg_conf_grace_ms(resumer->options.conf, &policy),
     };
-    topic->due_ms = now_ms + ASK_EVERY_MS;
+    topic->due_ms = now_ms + next_due_ms(resumer, topic);
     topic->ask = false;
     if (jg_store_exec(resumer->options.store, &op, 1) != JG_OK)
         return false;
@@ -349,6 +375,26 @@ place_class(struct jg_resumer *resumer, const struct jg_held_topic *topic)
         free((char *)(uintptr_t)items[i]);
 }
 
+/* For log.format=json. */
+static void
+tell(const struct jg_resumer *resumer, const struct jg_transfer *transfer)
+{
+    const struct jg_head *head = transfer->head;
+    struct jg_event event = JG_EVENT_INIT(head->doomed ? JG_EVENT_BURIED : JG_EVENT_RESUMED);
+    if (!jg_event_wanted(jg_conf_settings(resumer->options.conf), resumer->options.log) || head->foreign)
+        return;
+    event.class_name = head->stamp.class_name;
+    event.jid = head->stamp.jid;
+    event.key = head->stamp.key;
+    event.topic = transfer->partition->topic->origin;
+    event.partition = head->doomed ? -1 : transfer->to_partition;
+    event.offset = head->doomed ? -1 : transfer->to_offset;
+    event.reason = head->doomed;
+    event.attempt = head->stamp.attempt;
+    event.waited_ms = jg_wall_ms() - head->stamp.held_since_ms;
+    jg_event_log(resumer->options.log, &event);
+}
+
 static void
 settle(struct jg_resumer *resumer)
 {
@@ -357,6 +403,7 @@ settle(struct jg_resumer *resumer)
         place_class(resumer, topic);
     for (size_t i = 0; i < resumer->transfer_count; i++) {
         buried += resumer->transfers[i].head->doomed != NULL;
+        tell(resumer, &resumer->transfers[i]);
         jg_heads_pop(resumer, resumer->transfers[i].partition);
     }
     int64_t resumed = (int64_t)resumer->transfer_count - buried;

@@ -45,6 +45,7 @@ headers_for(struct jg_resumer *resumer, const struct jg_head *head)
         struct jg_stamp stamp = head->stamp;
         char origin[JG_TOPIC_MAX_BYTES + 1];
         stamp.resumed += stamp.resumed < INT32_MAX;
+        stamp.not_before_ms = 0; /* that is past */
         if (jg_holding_parse(resumer->own.rdk->topic_name(head->rkmessage->rkt), origin, sizeof origin) &&
             jg_stamp_replace(rdk, headers, &stamp, name_space, origin) == JG_OK)
             return headers;

@@ -47,6 +47,9 @@ jg_memory_class_init(struct jg_memory_class *class)
     class->was.destroy = jg_memory_plain_destroy;
     class->tickets.destroy = jg_memory_ticket_destroy;
     class->instances.destroy = jg_memory_plain_destroy;
+    class->leases.destroy = jg_memory_plain_destroy;
+    class->done.destroy = jg_memory_plain_destroy;
+    class->chains.destroy = jg_memory_plain_destroy;
 }
 
 void
@@ -57,6 +60,9 @@ jg_memory_class_clear(struct jg_memory_class *class)
     jg_map_clear(&class->was);
     jg_map_clear(&class->tickets);
     jg_map_clear(&class->instances);
+    jg_map_clear(&class->leases);
+    jg_map_clear(&class->done);
+    jg_map_clear(&class->chains);
     free(class->duplicates);
     class->duplicates = NULL;
 }
@@ -78,6 +84,7 @@ memory_new(const char *name)
     strcpy(memory->name, name);
     pthread_mutex_init(&memory->lock, NULL);
     memory->classes.destroy = class_destroy;
+    memory->gauges.destroy = jg_memory_plain_destroy;
     memory->wall_offset_ms = jg_wall_ms() - jg_clock_ms();
     memory->now_ms = steady_wall_ms;
     memory->clock_opaque = memory;
@@ -101,6 +108,26 @@ memory_by_name(const char *name)
     }
     pthread_mutex_unlock(&registry_lock);
     return memory;
+}
+
+void
+jg_memory_set_gauge(const char *store_name, const char *key, int64_t value)
+{
+    struct jg_memory *memory = memory_by_name(store_name);
+    if (!memory)
+        return;
+    (void)jg_memory_lock(memory);
+    struct jg_map_entry *entry = jg_map_find(&memory->gauges, key, 0);
+    if (entry)
+        jg_map_remove(&memory->gauges, entry);
+    struct jg_memory_gauge *gauge = value < 0 ? NULL : calloc(1, sizeof *gauge);
+    if (gauge) {
+        gauge->entry.expires_ms = JG_MAP_NEVER;
+        gauge->value = value;
+        if (jg_map_put(&memory->gauges, key, &gauge->entry, 0))
+            free(gauge);
+    }
+    jg_memory_unlock(memory);
 }
 
 enum jg_err
@@ -161,6 +188,7 @@ class_new(struct jg_memory_store *store, const char *class_name)
     if (!class)
         return NULL;
     jg_memory_class_init(class);
+    class->gauges = &store->memory->gauges;
     if (!jg_memory_class_key(store, class_name, &key) ||
         jg_map_put(&store->memory->classes, key.data, &class->entry, 0)) {
         free(class);
@@ -175,7 +203,8 @@ class_new(struct jg_memory_store *store, const char *class_name)
 static size_t
 entries_of(const struct jg_memory_class *class)
 {
-    return class->claims.count + class->run.count + class->was.count + class->tickets.count + class->instances.count;
+    return class->claims.count + class->run.count + class->was.count + class->tickets.count + class->instances.count +
+           class->leases.count + class->done.count + class->chains.count;
 }
 
 /* False: at the bound even without what has expired. */
@@ -192,6 +221,9 @@ has_room(struct jg_memory *memory, int64_t now_ms)
         jg_map_remove_expired(&class->run, now_ms);
         jg_map_remove_expired(&class->was, now_ms);
         jg_map_remove_expired(&class->instances, now_ms);
+        jg_map_remove_expired(&class->leases, now_ms);
+        jg_map_remove_expired(&class->done, now_ms);
+        jg_map_remove_expired(&class->chains, now_ms);
         memory->entries += entries_of(class);
     }
     return memory->entries < JG_MEMORY_MAX_ENTRIES;
@@ -283,6 +315,8 @@ static const struct jg_store_vtable memory_vtable = {
     .claim_report = jg_memory_claim_report,
     .was = jg_memory_was,
     .tickets = jg_memory_tickets,
+    .leases = jg_memory_leases,
+    .job_report = jg_memory_job_report,
     .check = jg_memory_check,
     .duplicates = jg_memory_duplicates,
 };

@@ -43,6 +43,35 @@ struct jg_memory_ticket {
     char *position; /* owned; NULL: not known */
 };
 
+/* Under a job key in jg_memory_class.leases; under "" the class's own. */
+struct jg_memory_lease {
+    struct jg_map_entry entry;
+    char member[JG_MEMBER_MAX_BYTES]; /* of the run that has it; empty: none */
+    int64_t token;                    /* the last one that was given */
+};
+
+/* Under a jid in jg_memory_class.done. */
+struct jg_memory_done {
+    struct jg_map_entry entry;
+    char member[JG_MEMBER_MAX_BYTES]; /* of the run that ended it; empty: it was a no-op */
+    char next[JG_JID_CHARS + 1];      /* empty: it was not enqueued again */
+    char at[JG_MEMBER_MAX_BYTES];     /* the position that enqueues it once more; empty: the first that comes up */
+    bool waits;
+};
+
+/* Under the first JG_CHAIN_CHARS of a jid in jg_memory_class.chains. */
+struct jg_memory_chain {
+    struct jg_map_entry entry;
+    int64_t number;                   /* the highest that started */
+    char member[JG_MEMBER_MAX_BYTES]; /* its run; empty: it was held since */
+};
+
+/* Under a key in jg_memory.gauges. */
+struct jg_memory_gauge {
+    struct jg_map_entry entry;
+    int64_t value;
+};
+
 /* Under an instance's name in jg_memory_class.instances. */
 struct jg_memory_instance {
     struct jg_map_entry entry;
@@ -67,10 +96,17 @@ struct jg_memory_class {
     struct jg_map was;       /* of jg_memory_was */
     struct jg_map tickets;   /* of jg_memory_ticket */
     struct jg_map instances; /* of jg_memory_instance */
-    bool told;               /* limit, ahead, max_age_ms */
+    struct jg_map leases;    /* of jg_memory_lease */
+    struct jg_map done;      /* of jg_memory_done */
+    struct jg_map chains;    /* of jg_memory_chain */
+    struct jg_map *gauges;   /* the store's; NULL: it has none */
+    bool told;               /* limit ... work_key */
     int64_t limit;
     int64_t ahead;
     int64_t max_age_ms;
+    enum jg_lease lease;
+    int64_t capacity;
+    char load_key[256], work_key[256]; /* empty: none */
     struct jg_override override;
     int64_t held;
     int64_t oldest_held_ms;
@@ -87,6 +123,7 @@ struct jg_memory_class {
 struct jg_memory {
     pthread_mutex_t lock;  /* guards all that follows; never held for long */
     struct jg_map classes; /* of jg_memory_class, under `<namespace>:<class>` */
+    struct jg_map gauges;  /* of jg_memory_gauge: what an application would keep in its Redis */
     size_t entries;        /* in all classes, expired ones included */
     struct jg_memory_watch *watches;
     int64_t (*now_ms)(void *opaque);
@@ -113,6 +150,10 @@ struct jg_memory_watch {
 
 /* The class's data; NULL: there is none. Call with the lock held. */
 struct jg_memory_class *jg_memory_class(struct jg_memory_store *store, const char *class_name);
+
+/* A gauge of load or work of the stores that are opened as `memory:<store_name>`. Negative: there is none of that key.
+ */
+void jg_memory_set_gauge(const char *store_name, const char *key, int64_t value);
 
 /* Carry out one operation on its class. JG_ENOMEM: nothing was changed. */
 JG_MUST_USE enum jg_err jg_memory_apply(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);
@@ -143,6 +184,10 @@ enum jg_err jg_memory_claim_report(struct jg_store *store, const char *class_nam
 enum jg_err jg_memory_was(struct jg_store *store, const char *class_name, const char *jid, bool *out);
 enum jg_err jg_memory_tickets(struct jg_store *store, const char *class_name,
                               void (*each)(void *opaque, const struct jg_ticket_report *ticket), void *opaque);
+enum jg_err jg_memory_leases(struct jg_store *store, const char *class_name,
+                             void (*each)(void *opaque, const struct jg_lease_report *lease), void *opaque);
+enum jg_err jg_memory_job_report(struct jg_store *store, const char *class_name, const char *jid,
+                                 struct jg_job_report *out);
 enum jg_err jg_memory_check(struct jg_store *store,
                             void (*each)(void *opaque, enum jg_log_level level, const char *text), void *opaque);
 enum jg_err jg_memory_duplicates(struct jg_store *store, const char *class_name,

@@ -32,8 +32,39 @@ void jg_memory_wake_resumer(struct jg_memory_class *class);
 bool jg_memory_settle(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op);
 int64_t jg_memory_limit(const struct jg_memory_class *class, int64_t own);
 
+/* In ops_leases.c, as their like in runs.lua. `jid` of any form. */
+int64_t jg_memory_number(const char *jid);
+bool jg_memory_same_chain(const char *one, const char *other);
+/* topic/partition/offset of a member; empty: it has none. */
+const char *jg_memory_position(const char *member);
+/* Must a run of it be a member of `run`? */
+bool jg_memory_lasts(const struct jg_op *op);
+
+/* Of the operation's kind of lease. NULL: it was never given. */
+struct jg_memory_lease *jg_memory_find_lease(struct jg_memory_class *class, const struct jg_op *op, int64_t now_ms);
+/* Of a job key; "": of the class. */
+bool jg_memory_lease_lives(struct jg_memory_class *class, const char *key, int64_t now_ms);
+JG_MUST_USE enum jg_err jg_memory_give_lease(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op,
+                                             int64_t token);
+struct jg_memory_chain *jg_memory_find_chain(struct jg_memory_class *class, const char *jid, int64_t now_ms);
+JG_MUST_USE enum jg_err jg_memory_set_chain(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op,
+                                            const char *member, int64_t ttl_ms);
+/* Is the job in a chain, by its class or its number? Of others with a lease it is kept, briefly, that they started. */
+bool jg_memory_is_chained(const struct jg_op *op);
+int64_t jg_memory_chain_ttl_ms(const struct jg_op *op);
+struct jg_memory_done *jg_memory_find_done(struct jg_memory_class *class, const char *jid, int64_t now_ms);
+JG_MUST_USE enum jg_err jg_memory_set_done(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op,
+                                           const char *member, const char *next, bool waits, const char *at,
+                                           int64_t ttl_ms);
+/* Its value; negative: there is none of that name, or none is named. */
+int64_t jg_memory_gauge(const struct jg_memory_class *class, const char *key, enum jg_gauge *trouble);
+
 /* False: it had no ticket. */
 bool jg_memory_drop_ticket(struct jg_memory_class *class, const char *jid);
+
+/* Leave for `dedup.ttl.ms` that the claim of the operation's job had candidates, and ended by its run. */
+JG_MUST_USE enum jg_err jg_memory_leave_was(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op,
+                                            enum jg_dedup dedup);
 
 enum jg_err jg_memory_admit(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);
 enum jg_err jg_memory_renew(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Limits, and what the resumer does under them. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,20 +44,66 @@ give_ticket(struct jg_memory_class *class, const char *jid, int64_t now_ms)
     return err;
 }
 
+/* One of several bounds: the least counts, and the first that leaves nothing is the reason. */
+static void
+allow(int64_t bound, enum jg_reason reason, int64_t *most, struct jg_op *op)
+{
+    *most = bound < *most ? bound : *most;
+    if (bound <= 0 && op->reason == JG_REASON_NONE)
+        op->reason = reason;
+}
+
+/* How many tickets may be given, by what belongs to the whole class. */
+static int64_t
+allowed(struct jg_memory_class *class, int64_t now_ms, int64_t limit, struct jg_op *op)
+{
+    int64_t most = INT64_MAX, tickets = (int64_t) class->tickets.count;
+    if (limit > 0) {
+        int64_t free = limit - (int64_t) class->run.count;
+        allow((free > 0 ? free : 0) + class->ahead - tickets, JG_REASON_LIMIT, &most, op);
+    }
+    if (class->capacity > 0) {
+        op->load_now = jg_memory_gauge(class, class->load_key, &op->gauge);
+        int64_t room = class->capacity - (op->load_now > 0 ? op->load_now : 0);
+        allow((room > 0 ? room : 0) - tickets, JG_REASON_CAPACITY, &most, op);
+    }
+    if (class->lease == JG_LEASE_CLASS)
+        allow((jg_memory_lease_lives(class, "", now_ms) ? 0 : 1) - tickets, JG_REASON_LEASE, &most, op);
+    return most;
+}
+
+/* Has this job's key a ticket out, or its lease an owner? */
+static bool
+key_waits(struct jg_memory_class *class, int64_t now_ms, const char *jid)
+{
+    char key[JG_KEY_CHARS + 1];
+    if (class->lease != JG_LEASE_KEY)
+        return false;
+    snprintf(key, sizeof key, "%s", jid);
+    for (const struct jg_map_entry *at = NULL; (at = jg_map_next(&class->tickets, at));)
+        if (strncmp(at->key, key, JG_KEY_CHARS) == 0)
+            return true;
+    return jg_memory_lease_lives(class, key, now_ms);
+}
+
 /* How many of the items, from the first on, may go. */
 static int64_t
-grant(struct jg_memory_class *class, int64_t now_ms, int64_t limit, const struct jg_op *op)
+grant(struct jg_memory_class *class, int64_t now_ms, int64_t limit, bool gated, struct jg_op *op)
 {
-    int64_t free = limit - (int64_t) class->run.count;
-    int64_t allowed = (free > 0 ? free : 0) + class->ahead - (int64_t) class->tickets.count;
+    int64_t most = allowed(class, now_ms, limit, op);
     int64_t granted = 0;
     for (; granted < (int64_t)op->item_count; granted++) {
         const char *jid = op->items[granted];
-        if (limit == 0 || jg_map_find(&class->tickets, jid, now_ms))
+        if (!gated || jg_map_find(&class->tickets, jid, now_ms))
             continue;
-        if (allowed-- <= 0 || give_ticket(class, jid, now_ms))
+        bool waits = most-- <= 0 || key_waits(class, now_ms, jid);
+        if (waits && op->reason == JG_REASON_NONE)
+            op->reason = JG_REASON_LEASE;
+        if (waits || give_ticket(class, jid, now_ms))
             break;
     }
+    if (granted || !op->item_count)
+        op->reason = JG_REASON_NONE;
     return granted;
 }
 
@@ -65,10 +112,13 @@ jg_memory_take(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
 {
     int64_t limit = jg_memory_limit(class, class->limit);
     bool known = class->told || class->override.set;
+    bool gated = limit != 0 || class->lease || class->capacity > 0;
     (void)jg_memory_reap(class, now_ms);
-    bool gives = known && (limit == 0 || (limit > 0 && jg_memory_settle(class, now_ms, op)));
-    op->granted = gives ? grant(class, now_ms, limit, op) : 0;
-    op->reason = limit > 0 && !gives ? JG_REASON_GRACE : JG_REASON_NONE;
+    bool gives = known && limit >= 0 && (!gated || jg_memory_settle(class, now_ms, op));
+    op->load_now = -1;
+    op->gauge = JG_GAUGE_FINE;
+    op->reason = known && limit >= 0 && !gives ? JG_REASON_GRACE : JG_REASON_NONE;
+    op->granted = gives ? grant(class, now_ms, limit, gated, op) : 0;
     op->limit_now = limit;
     op->ahead_now = class->ahead;
     op->max_age_now_ms = class->max_age_ms;
@@ -126,6 +176,9 @@ jg_memory_bury(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
     }
     if (jg_memory_drop_ticket(class, op->jid))
         jg_memory_wake_resumer(class);
+    struct jg_memory_chain *chain = jg_memory_find_chain(class, op->jid, now_ms);
+    if (chain && chain->number <= jg_memory_number(op->jid))
+        chain->entry.expires_ms = now_ms + JG_DONE_TTL_MS;
     class->tallies[JG_TALLY_BURIED]++;
     return JG_OK;
 }
@@ -163,6 +216,10 @@ jg_memory_sync(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
         class->limit = op->limit;
         class->ahead = op->resume_ahead;
         class->max_age_ms = op->hold_max_age_ms;
+        class->lease = op->lease;
+        class->capacity = op->capacity;
+        snprintf(class->load_key, sizeof class->load_key, "%s", op->load_key ? op->load_key : "");
+        snprintf(class->work_key, sizeof class->work_key, "%s", op->work_key ? op->work_key : "");
     }
     if (op->override_now || op->override_in.at_ms > stored->at_ms) {
         int64_t after_ms = stored->at_ms + 1 > now_ms ? stored->at_ms + 1 : now_ms;

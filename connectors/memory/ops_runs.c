@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* admit, renew, complete: the consumer's side. */
+/* admit, renew: the consumer's side. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "connectors/memory/ops.h"
 
-static enum jg_err
-leave_was(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op, enum jg_dedup dedup)
+enum jg_err
+jg_memory_leave_was(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op, enum jg_dedup dedup)
 {
     struct jg_memory_was *was = (struct jg_memory_was *)jg_map_find(&class->was, op->jid, now_ms);
     if (!was) {
@@ -73,40 +74,76 @@ start(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_
 {
     if (op->dedup == JG_DEDUP_UNTIL_EXECUTED)
         return mark_running(class, claim, now_ms, op);
-    if (claim->candidates > 0 && leave_was(class, now_ms, op, JG_DEDUP_UNTIL_EXECUTING))
+    if (claim->candidates > 0 && jg_memory_leave_was(class, now_ms, op, JG_DEDUP_UNTIL_EXECUTING))
         return JG_ENOMEM;
     jg_map_remove(&class->claims, &claim->entry);
     return JG_OK;
 }
 
-/* What the limit says to a job that does not run yet; see admit.lua. */
-static enum jg_verdict
-ask_limit(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
+enum lease_bar { LEASE_FREE, LEASE_WAITS, LEASE_TAKEN };
+
+/* Who holds the lease: see admit.lua. */
+static enum lease_bar
+lease_bars(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op)
 {
-    int64_t limit = jg_memory_limit(class, op->limit);
-    bool free = (int64_t) class->run.count < limit;
-    op->reason = JG_REASON_NONE;
-    if (limit == 0)
-        return JG_RUN;
-    op->reason = JG_REASON_PAUSED;
-    if (limit < 0)
-        return JG_HOLD;
-    op->reason = JG_REASON_GRACE;
-    if (!jg_memory_settle(class, now_ms, op))
-        return JG_LATER;
-    bool ticket = op->resumed && jg_map_find(&class->tickets, op->jid, now_ms);
-    op->reason = JG_REASON_BEHIND;
-    bool full = !op->resumed && op->hold_max > 0 && class->held >= op->hold_max;
-    if (!ticket && !(full && free) && (class->held > 0 || class->tickets.count > 0))
-        return JG_HOLD;
-    op->reason = free ? JG_REASON_NONE : JG_REASON_LIMIT;
-    if (free)
-        return JG_RUN;
-    return ticket && !op->last_try ? JG_LATER : JG_HOLD;
+    struct jg_memory_lease *lease = op->lease ? jg_memory_find_lease(class, op, now_ms) : NULL;
+    if (!lease || !lease->member[0] || !jg_memory_member(class, lease->member, now_ms))
+        return LEASE_FREE;
+    bool is_new = jg_memory_number(op->jid) == 0 && !op->resumed && !jg_memory_find_chain(class, op->jid, now_ms) &&
+                  !jg_memory_same_chain(lease->member, op->jid);
+    return op->lease_skips && is_new ? LEASE_TAKEN : LEASE_WAITS;
 }
 
-static void
-hold(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_ms, const struct jg_op *op)
+/* Why one whose turn it is cannot run; TAKEN: it is a no-op; NONE: it can. */
+static enum jg_reason
+bar(const struct jg_memory_class *class, int64_t limit, enum lease_bar lease, const struct jg_op *op)
+{
+    if (limit > 0 && (int64_t) class->run.count >= limit)
+        return JG_REASON_LIMIT;
+    if (op->capacity > 0 && op->load_now >= op->capacity)
+        return JG_REASON_CAPACITY;
+    return lease == LEASE_TAKEN ? JG_REASON_TAKEN : lease == LEASE_WAITS ? JG_REASON_LEASE : JG_REASON_NONE;
+}
+
+static enum jg_verdict
+say(struct jg_op *op, enum jg_verdict verdict, enum jg_reason reason)
+{
+    op->reason = reason;
+    return verdict;
+}
+
+/* What is said to a job that does not run yet; see admit.lua. */
+static enum jg_verdict
+ask(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
+{
+    bool gated = op->limit != 0 || op->lease || op->capacity > 0;
+    int64_t limit = gated ? jg_memory_limit(class, op->limit) : 0;
+    if (limit < 0)
+        return say(op, JG_HOLD, JG_REASON_PAUSED);
+    if (limit == 0 && !op->lease && op->capacity == 0)
+        return say(op, JG_RUN, JG_REASON_NONE);
+    if (!jg_memory_settle(class, now_ms, op))
+        return say(op, JG_LATER, JG_REASON_GRACE);
+    if (op->capacity > 0)
+        op->load_now = jg_memory_gauge(class, op->load_key, &op->gauge);
+    enum lease_bar lease = lease_bars(class, now_ms, op);
+    enum jg_reason reason = bar(class, limit, lease, op);
+    if (op->resumed && jg_map_find(&class->tickets, op->jid, now_ms)) {
+        if (reason == JG_REASON_NONE)
+            return say(op, JG_RUN, reason);
+        return say(op, op->last_try ? JG_HOLD : JG_LATER, reason);
+    }
+    if (lease == LEASE_TAKEN)
+        return say(op, JG_SKIP, JG_REASON_TAKEN);
+    bool full = !op->resumed && op->hold_max > 0 && class->held >= op->hold_max;
+    if (!full && (class->held > 0 || class->tickets.count > 0))
+        return say(op, JG_HOLD, JG_REASON_BEHIND);
+    return say(op, reason == JG_REASON_NONE ? JG_RUN : JG_HOLD, reason);
+}
+
+static enum jg_err
+hold(struct jg_memory_class *class, struct jg_memory_claim *claim, struct jg_memory_chain *chain, int64_t now_ms,
+     const struct jg_op *op)
 {
     if (op->resumed)
         (void)jg_memory_drop_ticket(class, op->jid);
@@ -117,41 +154,99 @@ hold(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_m
         claim->entry.expires_ms = now_ms + op->dedup_ttl_ms;
     }
     class->tallies[JG_TALLY_HELD]++;
+    int64_t number = jg_memory_number(op->jid);
+    bool promised = op->lease && op->lease_skips && number == 0 && !op->resumed && !chain;
+    if (promised || (chain && chain->number == number && chain->member[0]))
+        return jg_memory_set_chain(class, now_ms, op, "", jg_memory_chain_ttl_ms(op));
+    return JG_OK;
 }
 
-static void
-skip(struct jg_memory_class *class, struct jg_memory_claim *claim, struct jg_op *op)
+/* It ends here: its ticket serves another, its claim goes to an heir. */
+static enum jg_err
+skip(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_ms, struct jg_op *op)
 {
-    if (claim)
+    bool noop = op->reason == JG_REASON_TAKEN;
+    if (noop && op->done_ttl_ms > 0 && jg_memory_set_done(class, now_ms, op, "", "", false, "", op->done_ttl_ms))
+        return JG_ENOMEM;
+    if (jg_memory_is_owner(claim, op) && claim->state != JG_CLAIM_RUNNING)
+        (void)jg_memory_pass_on(class, claim, now_ms, op);
+    else if (claim)
         (void)jg_memory_forget_candidate(claim, op->jid);
     if (op->resumed && jg_memory_drop_ticket(class, op->jid))
         jg_memory_wake_resumer(class);
-    class->tallies[JG_TALLY_SKIPPED]++;
-    strcpy(op->original, op->candidate_of);
+    class->tallies[noop ? JG_TALLY_NOOPS : JG_TALLY_SKIPPED]++;
+    if (op->reason == JG_REASON_NONE)
+        strcpy(op->original, op->candidate_of);
+    return JG_OK;
+}
+
+static bool
+is_recorded(const struct jg_op *op)
+{
+    return op->lease || jg_memory_is_chained(op);
+}
+
+/* Has it ended, or was another copy or a later one of its chain started? Into the outputs, if so. */
+static bool
+is_over(struct jg_memory_class *class, const struct jg_memory_chain *chain, int64_t now_ms, struct jg_op *op)
+{
+    bool remembers = is_recorded(op) || op->done_ttl_ms > 0;
+    struct jg_memory_done *done = remembers ? jg_memory_find_done(class, op->jid, now_ms) : NULL;
+    int64_t number = jg_memory_number(op->jid);
+    if (done) {
+        const char *at = jg_memory_position(op->member);
+        if (!done->at[0])
+            snprintf(done->at, sizeof done->at, "%s", at);
+        bool due = strcmp(done->at, at) == 0; /* see admit.lua */
+        strcpy(op->next, due ? done->next : "");
+        op->next_waits = due && done->waits;
+        op->reason = JG_REASON_DONE;
+        return true;
+    }
+    if (!chain)
+        return false;
+    op->reason = JG_REASON_COPY;
+    return chain->number > number || (chain->number == number && chain->member[0] &&
+                                      strcmp(jg_memory_position(chain->member), jg_memory_position(op->member)) != 0);
 }
 
 static enum jg_verdict
-decide(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_ms, struct jg_op *op)
+decide(struct jg_memory_class *class, struct jg_memory_claim *claim, const struct jg_memory_chain *chain,
+       int64_t now_ms, struct jg_op *op)
 {
-    bool lasts = op->dedup == JG_DEDUP_UNTIL_EXECUTED || op->limit != 0;
-    bool runs = lasts && jg_memory_member(class, op->member, now_ms);
-    op->reason = JG_REASON_NONE;
-    if (op->candidate_of && !jg_memory_is_owner(claim, op) && !runs && original_stands(class, claim, now_ms, op))
+    if (is_over(class, chain, now_ms, op))
         return JG_SKIP;
-    if (op->limit == 0 || runs)
-        return JG_RUN;
-    enum jg_verdict verdict = ask_limit(class, now_ms, op);
+    op->reason = JG_REASON_NONE;
+    if (op->candidate_of && !jg_memory_is_owner(claim, op) && original_stands(class, claim, now_ms, op))
+        return JG_SKIP;
+    enum jg_verdict verdict = ask(class, now_ms, op);
     if (verdict != JG_HOLD || op->resumed || op->hold_max <= 0 || class->held < op->hold_max)
         return verdict;
-    op->reason = JG_REASON_FULL;
-    return JG_LATER;
+    return say(op, JG_LATER, JG_REASON_FULL);
+}
+
+/* One that runs already keeps its token; it has none when its class had no lease at its start. */
+static enum jg_err
+take_lease(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op, bool runs)
+{
+    struct jg_memory_lease *lease = jg_memory_find_lease(class, op, now_ms);
+    int64_t token = lease ? lease->token : 0;
+    if (runs && (!lease || strcmp(lease->member, op->member) != 0))
+        return JG_OK;
+    if (!runs)
+        token = token + 1 > now_ms ? token + 1 : now_ms;
+    op->token = token;
+    return jg_memory_give_lease(class, now_ms, op, token);
 }
 
 static enum jg_err
-run(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_ms, const struct jg_op *op)
+run(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_ms, struct jg_op *op, bool runs)
 {
-    bool lasts = op->dedup == JG_DEDUP_UNTIL_EXECUTED || op->limit != 0;
-    if (lasts && set_member(class, now_ms, op))
+    if (jg_memory_lasts(op) && set_member(class, now_ms, op))
+        return JG_ENOMEM;
+    if (op->lease && take_lease(class, now_ms, op, runs))
+        return JG_ENOMEM;
+    if (is_recorded(op) && !runs && jg_memory_set_chain(class, now_ms, op, op->member, jg_memory_chain_ttl_ms(op)))
         return JG_ENOMEM;
     if (claim)
         (void)jg_memory_forget_candidate(claim, op->jid);
@@ -166,35 +261,83 @@ run(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_ms
 enum jg_err
 jg_memory_admit(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
 {
-    if (op->dedup == JG_DEDUP_UNTIL_EXECUTED || op->limit != 0)
+    bool lasts = jg_memory_lasts(op);
+    if (lasts)
         (void)jg_memory_reap(class, now_ms);
     struct jg_memory_claim *claim = jg_memory_find_claim(class, op, now_ms);
+    struct jg_memory_chain *chain = is_recorded(op) ? jg_memory_find_chain(class, op->jid, now_ms) : NULL;
+    bool runs = lasts && jg_memory_member(class, op->member, now_ms);
     op->epoch = class->epoch;
-    op->original[0] = '\0';
-    op->verdict = decide(class, claim, now_ms, op);
+    op->original[0] = op->next[0] = '\0';
+    op->next_waits = false;
+    op->token = 0;
+    op->load_now = -1;
+    op->gauge = JG_GAUGE_FINE;
+    op->verdict = runs ? say(op, JG_RUN, JG_REASON_NONE) : decide(class, claim, chain, now_ms, op);
     switch (op->verdict) {
     case JG_SKIP:
-        skip(class, claim, op);
-        return JG_OK;
+        return skip(class, claim, now_ms, op);
     case JG_HOLD:
-        hold(class, claim, now_ms, op);
-        return JG_OK;
+        return hold(class, claim, chain, now_ms, op);
     case JG_RUN:
-        return run(class, claim, now_ms, op);
+        return run(class, claim, now_ms, op, runs);
     case JG_LATER:
         break;
     }
     return JG_OK;
 }
 
+/* May it go on? See renew.lua. */
+static bool
+is_alive(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op)
+{
+    bool again = op->epoch_in != class->epoch;
+    if (!jg_memory_member(class, op->member, now_ms) && (!again || jg_memory_find_done(class, op->jid, now_ms)))
+        return false;
+    if (!op->lease || !op->token_in)
+        return true;
+    const struct jg_memory_lease *lease = jg_memory_find_lease(class, op, now_ms);
+    return again ? !lease || lease->token <= op->token_in : lease && strcmp(lease->member, op->member) == 0;
+}
+
+static enum jg_err
+keep_run(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op)
+{
+    if (set_member(class, now_ms, op))
+        return JG_ENOMEM;
+    if (op->lease && op->token_in) {
+        const struct jg_memory_lease *lease = jg_memory_find_lease(class, op, now_ms);
+        int64_t token = op->epoch_in == class->epoch && lease ? lease->token : op->token_in;
+        if (jg_memory_give_lease(class, now_ms, op, token))
+            return JG_ENOMEM;
+    }
+    if (!is_recorded(op))
+        return JG_OK;
+    struct jg_memory_chain *chain = jg_memory_find_chain(class, op->jid, now_ms);
+    if (op->epoch_in == class->epoch) {
+        if (chain && !jg_memory_is_chained(op))
+            chain->entry.expires_ms = now_ms + jg_memory_chain_ttl_ms(op);
+        return JG_OK;
+    }
+    if (chain && chain->number >= jg_memory_number(op->jid))
+        return JG_OK;
+    return jg_memory_set_chain(class, now_ms, op, op->member, jg_memory_chain_ttl_ms(op));
+}
+
 enum jg_err
 jg_memory_renew(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
 {
-    if (jg_memory_reap(class, now_ms))
-        jg_memory_wake_resumer(class);
-    bool alive = op->epoch_in != class->epoch || jg_memory_member(class, op->member, now_ms);
-    if (alive && set_member(class, now_ms, op))
+    bool freed = jg_memory_reap(class, now_ms) > 0;
+    bool alive = is_alive(class, now_ms, op);
+    struct jg_map_entry *entry = jg_memory_member(class, op->member, now_ms);
+    if (alive && keep_run(class, now_ms, op))
         return JG_ENOMEM;
+    if (!alive && entry) {
+        jg_map_remove(&class->run, entry);
+        freed = true;
+    }
+    if (freed)
+        jg_memory_wake_resumer(class);
     struct jg_memory_claim *claim = jg_memory_find_claim(class, op, now_ms);
     if (jg_memory_is_owner(claim, op)) {
         bool latest = claim->member && strcmp(claim->member, op->member) == 0;
@@ -203,26 +346,5 @@ jg_memory_renew(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
     }
     op->changed = alive;
     op->epoch = class->epoch;
-    return JG_OK;
-}
-
-enum jg_err
-jg_memory_complete(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
-{
-    struct jg_memory_claim *claim = jg_memory_find_claim(class, op, now_ms);
-    size_t reaped = jg_memory_reap(class, now_ms);
-    struct jg_map_entry *entry = jg_memory_member(class, op->member, now_ms);
-    bool ended = jg_memory_is_owner(claim, op) && (!claim->member || strcmp(claim->member, op->member) == 0);
-    if (ended) {
-        if (entry && claim->candidates > 0 && leave_was(class, now_ms, op, JG_DEDUP_UNTIL_EXECUTED))
-            return JG_ENOMEM;
-        jg_map_remove(&class->claims, &claim->entry);
-    }
-    if (entry || reaped)
-        jg_memory_wake_resumer(class);
-    if (entry)
-        jg_map_remove(&class->run, entry);
-    op->changed = ended || entry;
-    class->tallies[JG_TALLY_COMPLETED] += op->changed ? 1 : 0;
     return JG_OK;
 }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "connectors/memory/memory.h"
+#include "connectors/memory/ops.h"
 
 static struct jg_memory_store *
 cast(struct jg_store *store)
@@ -34,6 +34,16 @@ jg_memory_classes(struct jg_store *base, void (*each)(void *opaque, const char *
 }
 
 static void
+report_gauges(const struct jg_memory_class *class, struct jg_class_report *out)
+{
+    enum jg_gauge trouble;
+    if (class->load_key[0])
+        out->load = jg_memory_gauge(class, class->load_key, &out->gauge);
+    if (class->work_key[0])
+        out->work = jg_memory_gauge(class, class->work_key, &trouble);
+}
+
+static void
 report_limits(const struct jg_memory_class *class, int64_t now_ms, struct jg_class_report *out)
 {
     out->told = class->told;
@@ -42,6 +52,11 @@ report_limits(const struct jg_memory_class *class, int64_t now_ms, struct jg_cla
     out->tickets = (int64_t) class->tickets.count;
     out->held = class->held;
     out->oldest_held_ms = class->oldest_held_ms;
+    out->lease = class->lease;
+    out->capacity = class->capacity;
+    strcpy(out->load_key, class->load_key);
+    strcpy(out->work_key, class->work_key);
+    report_gauges(class, out);
     for (const struct jg_map_entry *entry = NULL; (entry = jg_map_next(&class->instances, entry));) {
         const struct jg_memory_instance *instance = (const struct jg_memory_instance *)entry;
         jg_report_instance(out, entry->key, instance->limit, instance->told_ms, now_ms);
@@ -152,6 +167,75 @@ jg_memory_tickets(struct jg_store *base, const char *class_name,
     }
     jg_buf_clear(&tickets);
     return err;
+}
+
+enum jg_err
+jg_memory_leases(struct jg_store *base, const char *class_name,
+                 void (*each)(void *opaque, const struct jg_lease_report *lease), void *opaque)
+{
+    struct jg_memory_store *store = cast(base);
+    struct jg_buf leases = JG_BUF_INIT; /* of jg_lease_report: `each` must not run under the lock */
+    int64_t now_ms = jg_memory_lock(store->memory);
+    struct jg_memory_class *class = jg_memory_class(store, class_name);
+    for (const struct jg_map_entry *entry = NULL; class && (entry = jg_map_next(&class->leases, entry));) {
+        const struct jg_memory_lease *lease = (const struct jg_memory_lease *)entry;
+        const struct jg_map_entry *owner = jg_memory_member(class, lease->member, now_ms);
+        struct jg_lease_report report = {.token = lease->token, .expires_ms = owner ? owner->expires_ms : 0};
+        if (entry->expires_ms <= now_ms || (entry->key[0] && class->lease != JG_LEASE_KEY) ||
+            strlen(entry->key) >= sizeof report.key)
+            continue;
+        strcpy(report.key, entry->key);
+        strcpy(report.member, owner ? lease->member : "");
+        jg_buf_append(&leases, &report, sizeof report);
+    }
+    jg_memory_unlock(store->memory);
+    enum jg_err err = leases.failed ? JG_ESTORE : JG_OK;
+    for (size_t at = 0; !err && at < leases.size_bytes; at += sizeof(struct jg_lease_report)) {
+        struct jg_lease_report report;
+        memcpy(&report, leases.data + at, sizeof report);
+        each(opaque, &report);
+    }
+    jg_buf_clear(&leases);
+    return err;
+}
+
+/* Of several live runs the one that expires last. */
+static void
+report_run(const struct jg_memory_class *class, const char *jid, int64_t now_ms, struct jg_job_report *out)
+{
+    size_t size = strlen(jid);
+    for (const struct jg_map_entry *entry = NULL; (entry = jg_map_next(&class->run, entry));) {
+        bool its = strncmp(entry->key, jid, size) == 0 && entry->key[size] == '@';
+        if (!its || entry->expires_ms <= now_ms || entry->expires_ms <= out->expires_ms ||
+            strlen(entry->key) >= sizeof out->member)
+            continue;
+        strcpy(out->member, entry->key);
+        out->expires_ms = entry->expires_ms;
+    }
+}
+
+enum jg_err
+jg_memory_job_report(struct jg_store *base, const char *class_name, const char *jid, struct jg_job_report *out)
+{
+    struct jg_memory_store *store = cast(base);
+    int64_t now_ms = jg_memory_lock(store->memory);
+    struct jg_memory_class *class = jg_memory_class(store, class_name);
+    *out = (struct jg_job_report){.chain_number = -1};
+    if (class) {
+        const struct jg_memory_done *done = jg_memory_find_done(class, jid, now_ms);
+        const struct jg_memory_chain *chain = jg_memory_find_chain(class, jid, now_ms);
+        report_run(class, jid, now_ms, out);
+        out->ticket = jg_map_find(&class->tickets, jid, now_ms);
+        out->done = done;
+        if (done)
+            strcpy(out->next, done->next);
+        if (chain) {
+            out->chain_number = chain->number;
+            strcpy(out->chain_member, chain->member);
+        }
+    }
+    jg_memory_unlock(store->memory);
+    return JG_OK;
 }
 
 enum jg_err

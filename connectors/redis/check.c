@@ -19,7 +19,7 @@
 #define RIGHTS                                                                                                         \
     "+auth +select +info +script|load +evalsha +publish +subscribe +time +get +set +del +exists +incr +pexpire +pttl " \
     "+hget +hset +hmget +hdel +hexists +hlen +hgetall +hincrby +lpush +ltrim +lrange +zadd +zrem +zscore +zcard "      \
-    "+zcount +zremrangebyscore +sadd +smembers +scan"
+    "+zcount +zrange +zremrangebyscore +sadd +smembers +scan +hkeys +type +getrange +llen +scard +xlen"
 
 /* Known to no server: who may run scripts is told NOSCRIPT. */
 #define NO_SCRIPT_SHA "0000000000000000000000000000000000000000"

@@ -106,6 +106,8 @@ static const struct jg_store_vtable redis_vtable = {
     .claim_report = jg_redis_claim_report,
     .was = jg_redis_was,
     .tickets = jg_redis_tickets,
+    .leases = jg_redis_leases,
+    .job_report = jg_redis_job_report,
     .check = jg_redis_check,
     .duplicates = jg_redis_duplicates,
 };

@@ -81,4 +81,10 @@ enum jg_err jg_redis_tickets(struct jg_store *store, const char *class_name,
 enum jg_err jg_redis_duplicates(struct jg_store *store, const char *class_name,
                                 void (*each)(void *opaque, const struct jg_duplicate_report *duplicate), void *opaque);
 
+/* In report_runs.c. */
+enum jg_err jg_redis_leases(struct jg_store *store, const char *class_name,
+                            void (*each)(void *opaque, const struct jg_lease_report *lease), void *opaque);
+enum jg_err jg_redis_job_report(struct jg_store *store, const char *class_name, const char *jid,
+                                struct jg_job_report *out);
+
 #endif

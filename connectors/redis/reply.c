@@ -149,25 +149,97 @@ read_reason(const redisReply *reply, enum jg_reason *out)
     return jg_reply_text(reply, word, sizeof word) && jg_reason_parse(word, strlen(word), out);
 }
 
+/* The last two of a reply: load, gauge. */
+struct gauge_read {
+    int64_t load;
+    enum jg_gauge gauge;
+};
+
+static bool
+read_gauge(const redisReply *load, const redisReply *gauge, struct gauge_read *out)
+{
+    static const char *const words[] = {[JG_GAUGE_FINE] = "fine",
+                                        [JG_GAUGE_ABSENT] = "absent",
+                                        [JG_GAUGE_WRONG] = "wrong",
+                                        [JG_GAUGE_WORK_WRONG] = "work_wrong"};
+    char word[16];
+    if (!jg_reply_integer(load, &out->load) || out->load < -1 || !jg_reply_text(gauge, word, sizeof word))
+        return false;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcmp(word, words[i]) == 0) {
+            out->gauge = (enum jg_gauge)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A jid, or nothing. */
+static bool
+read_jid(const redisReply *reply, char *out)
+{
+    return jg_reply_text(reply, out, JG_JID_CHARS + 1) && (!out[0] || jg_jid_valid(out, strlen(out)));
+}
+
+/* Does the verdict go with that reason? */
+static bool
+is_reason_of(enum jg_verdict verdict, enum jg_reason reason)
+{
+    bool skips = reason == JG_REASON_DONE || reason == JG_REASON_TAKEN || reason == JG_REASON_COPY;
+    if (reason == JG_REASON_NONE)
+        return verdict == JG_RUN || verdict == JG_SKIP;
+    if (reason == JG_REASON_RETRY)
+        return false;
+    return skips ? verdict == JG_SKIP : verdict == JG_HOLD || verdict == JG_LATER;
+}
+
 bool
 jg_reply_admit(const redisReply *reply, struct jg_op *op)
 {
-    char original[JG_JID_CHARS + 1];
+    char original[JG_JID_CHARS + 1], next[JG_JID_CHARS + 1];
     enum jg_verdict verdict;
     enum jg_reason reason;
-    int64_t epoch;
-    if (!jg_reply_is_array(reply, 4) || !read_verdict(reply->element[0], &verdict) ||
-        !jg_reply_text(reply->element[1], original, sizeof original) || !jg_reply_integer(reply->element[2], &epoch) ||
-        !read_reason(reply->element[3], &reason) || epoch <= 0)
+    struct gauge_read gauge;
+    int64_t epoch, token;
+    bool waits;
+    if (!jg_reply_is_array(reply, 9) || !read_verdict(reply->element[0], &verdict) ||
+        !read_jid(reply->element[1], original) || !jg_reply_integer(reply->element[2], &epoch) ||
+        !read_reason(reply->element[3], &reason) || epoch <= 0 || !jg_reply_integer(reply->element[4], &token) ||
+        !read_jid(reply->element[5], next) || !read_flag(reply->element[6], &waits) ||
+        !read_gauge(reply->element[7], reply->element[8], &gauge))
         return false;
-    if (verdict == JG_SKIP && !jg_jid_valid(original, strlen(original)))
-        return false;
-    if ((verdict == JG_HOLD || verdict == JG_LATER) != (reason != JG_REASON_NONE))
+    bool duplicate = verdict == JG_SKIP && reason == JG_REASON_NONE;
+    if (!is_reason_of(verdict, reason) || duplicate != (original[0] != '\0') || token < 0 ||
+        (verdict != JG_RUN && token) || (reason != JG_REASON_DONE && (next[0] || waits)) || (waits && !next[0]))
         return false;
     op->verdict = verdict;
     op->reason = reason;
     op->epoch = epoch;
+    op->token = token;
+    op->next_waits = waits;
+    op->load_now = gauge.load;
+    op->gauge = gauge.gauge;
     strcpy(op->original, original);
+    strcpy(op->next, next);
+    return true;
+}
+
+bool
+jg_reply_complete(const redisReply *reply, struct jg_op *op)
+{
+    char next[JG_JID_CHARS + 1];
+    struct gauge_read gauge;
+    bool changed, waits;
+    if (!jg_reply_is_array(reply, 5) || !read_flag(reply->element[0], &changed) || !read_jid(reply->element[1], next) ||
+        !read_flag(reply->element[2], &waits) || !read_gauge(reply->element[3], reply->element[4], &gauge))
+        return false;
+    if (waits && !next[0])
+        return false;
+    op->changed = changed;
+    op->next_waits = waits;
+    op->load_now = gauge.load;
+    op->gauge = gauge.gauge;
+    strcpy(op->next, next);
     return true;
 }
 
@@ -176,7 +248,9 @@ jg_reply_take(const redisReply *reply, struct jg_op *op)
 {
     int64_t numbers[6];
     enum jg_reason reason;
-    if (!jg_reply_is_array(reply, 7) || !read_reason(reply->element[6], &reason))
+    struct gauge_read gauge;
+    if (!jg_reply_is_array(reply, 9) || !read_reason(reply->element[6], &reason) ||
+        !read_gauge(reply->element[7], reply->element[8], &gauge))
         return false;
     for (size_t i = 0; i < 6; i++)
         if (!jg_reply_integer(reply->element[i], &numbers[i]))
@@ -190,6 +264,8 @@ jg_reply_take(const redisReply *reply, struct jg_op *op)
     op->running = numbers[4];
     op->tickets = numbers[5];
     op->reason = reason;
+    op->load_now = gauge.load;
+    op->gauge = gauge.gauge;
     return true;
 }
 

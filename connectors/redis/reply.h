@@ -11,6 +11,7 @@
 JG_MUST_USE bool jg_reply_claim(const redisReply *reply, struct jg_op *op);
 JG_MUST_USE bool jg_reply_changed(const redisReply *reply, struct jg_op *op);
 JG_MUST_USE bool jg_reply_admit(const redisReply *reply, struct jg_op *op);
+JG_MUST_USE bool jg_reply_complete(const redisReply *reply, struct jg_op *op);
 JG_MUST_USE bool jg_reply_renew(const redisReply *reply, struct jg_op *op);
 JG_MUST_USE bool jg_reply_take(const redisReply *reply, struct jg_op *op);
 JG_MUST_USE bool jg_reply_sync(const redisReply *reply, struct jg_op *op);

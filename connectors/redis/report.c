@@ -6,31 +6,22 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "connectors/redis/redis.h"
 #include "connectors/redis/reply.h"
+#include "connectors/redis/report.h"
 #include "connectors/redis/resp.h"
 
 #define SCAN_COUNT "1000"
 
-/* One report in the making. */
-struct report {
-    struct jg_redis *redis;
-    struct jg_conn conn;
-    struct jg_buf commands;
-    size_t count; /* of them */
-    struct jg_trouble trouble;
-};
-
-static enum jg_err
-begin(struct report *report, struct jg_store *store)
+enum jg_err
+jg_report_begin(struct jg_report *report, struct jg_store *store)
 {
-    *report = (struct report){.redis = (struct jg_redis *)store};
+    *report = (struct jg_report){.redis = (struct jg_redis *)store};
     return jg_conn_open(&report->conn, &report->redis->url, false, jg_clock_ms() + report->redis->timeout_ms,
                         &report->trouble);
 }
 
-static enum jg_err
-end(struct report *report, enum jg_err err)
+enum jg_err
+jg_report_end(struct jg_report *report, enum jg_err err)
 {
     if (err)
         jg_log(report->redis->log, JG_LOG_ERROR, "STORE", "jobgate.store %s: %s", report->redis->url.display,
@@ -40,18 +31,17 @@ end(struct report *report, enum jg_err err)
     return err;
 }
 
-/* The text of a key of the class; the caller clears it. */
-static struct jg_buf
-key_of(const struct report *report, const char *class_name, const char *what, const char *id)
+struct jg_buf
+jg_report_key(const struct jg_report *report, const char *class_name, const char *what, const char *id)
 {
     struct jg_buf key = JG_BUF_INIT;
     jg_script_key_text(&key, report->redis->prefix, class_name, what, id);
     return key;
 }
 
-/* Add `<command> <key> [<arguments>...]`, ended by NULL. */
-static void
-add(struct report *report, const char *command, const struct jg_buf *key, const char *const *arguments, size_t count)
+void
+jg_report_add(struct jg_report *report, const char *command, const struct jg_buf *key, const char *const *arguments,
+              size_t count)
 {
     if (key->failed) {
         report->commands.failed = true;
@@ -65,8 +55,8 @@ add(struct report *report, const char *command, const struct jg_buf *key, const 
     report->count++;
 }
 
-static enum jg_err
-ask(struct report *report, bool (*each)(void *opaque, size_t index, const redisReply *reply), void *opaque)
+enum jg_err
+jg_report_ask(struct jg_report *report, bool (*each)(void *opaque, size_t index, const redisReply *reply), void *opaque)
 {
     enum jg_err err = jg_conn_exchange(&report->conn, &report->commands, report->count, each, opaque,
                                        jg_clock_ms() + report->redis->timeout_ms, &report->trouble);
@@ -99,18 +89,18 @@ read_classes(void *opaque, size_t index, const redisReply *reply)
 enum jg_err
 jg_redis_classes(struct jg_store *store, void (*each)(void *opaque, const char *class_name), void *opaque)
 {
-    struct report report;
+    struct jg_report report;
     struct class_walk walk = {.each = each, .opaque = opaque};
-    enum jg_err err = begin(&report, store);
+    enum jg_err err = jg_report_begin(&report, store);
     if (!err) {
         struct jg_buf key = JG_BUF_INIT;
         jg_buf_text(&key, report.redis->prefix);
         jg_buf_text(&key, "classes");
-        add(&report, "SMEMBERS", &key, NULL, 0);
-        err = ask(&report, read_classes, &walk);
+        jg_report_add(&report, "SMEMBERS", &key, NULL, 0);
+        err = jg_report_ask(&report, read_classes, &walk);
         jg_buf_clear(&key);
     }
-    return end(&report, err);
+    return jg_report_end(&report, err);
 }
 
 /* --- a class --- */
@@ -143,14 +133,18 @@ read_tallies(const redisReply *reply, struct jg_class_report *out)
     return true;
 }
 
-/* The fields of `limits`: limit, override. */
+/* The fields of `limits`: limit, override, lease, capacity, load, work. */
 static bool
 read_limits(const redisReply *reply, struct jg_class_report *out)
 {
-    char text[48];
+    char text[48], lease[16];
     const char *rest;
-    if (!jg_reply_is_array(reply, 2) || !jg_reply_integer(reply->element[0], &out->limit) ||
-        !jg_reply_text(reply->element[1], text, sizeof text))
+    if (!jg_reply_is_array(reply, 6) || !jg_reply_text(reply->element[2], lease, sizeof lease) ||
+        (lease[0] && !jg_lease_parse(lease, strlen(lease), &out->lease)) ||
+        !jg_reply_integer(reply->element[3], &out->capacity) ||
+        !jg_reply_text(reply->element[4], out->load_key, sizeof out->load_key) ||
+        !jg_reply_text(reply->element[5], out->work_key, sizeof out->work_key) ||
+        !jg_reply_integer(reply->element[0], &out->limit) || !jg_reply_text(reply->element[1], text, sizeof text))
         return false;
     out->told = reply->element[0]->type != REDIS_REPLY_NIL;
     char *space = strchr(text, ' ');
@@ -204,9 +198,10 @@ read_class(void *opaque, size_t index, const redisReply *reply)
 }
 
 static void
-ask_of_class(struct report *report, const char *class_name, const char *now_text)
+ask_of_class(struct jg_report *report, const char *class_name, const char *now_text)
 {
-    static const char *const limits_fields[] = {"limit", "override"}, *const held_fields[] = {"n", "oldest"};
+    static const char *const limits_fields[] = {"limit", "override", "lease", "capacity", "load", "work"},
+                             *const held_fields[] = {"n", "oldest"};
     const char *const live[] = {now_text, "+inf"};
     const struct {
         const char *command, *what;
@@ -215,14 +210,14 @@ ask_of_class(struct report *report, const char *class_name, const char *now_text
     } asked[] = {
         {"HMGET", "stats", jg_tally_names, JG_TALLIES},
         {"ZCOUNT", "run", live, 2},
-        {"HMGET", "limits", limits_fields, 2},
+        {"HMGET", "limits", limits_fields, 6},
         {"HLEN", "tkt", NULL, 0},
         {"HMGET", "held", held_fields, 2},
         {"HGETALL", "instances", NULL, 0},
     };
     for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
-        struct jg_buf key = key_of(report, class_name, asked[i].what, "");
-        add(report, asked[i].command, &key, asked[i].arguments, asked[i].count);
+        struct jg_buf key = jg_report_key(report, class_name, asked[i].what, "");
+        jg_report_add(report, asked[i].command, &key, asked[i].arguments, asked[i].count);
         jg_buf_clear(&key);
     }
 }
@@ -240,9 +235,9 @@ read_scan(void *opaque, size_t index, const redisReply *reply)
 }
 
 static enum jg_err
-count_claims(struct report *report, const char *class_name, struct class_read *read)
+count_claims(struct jg_report *report, const char *class_name, struct class_read *read)
 {
-    struct jg_buf pattern = key_of(report, class_name, "claim:", "*");
+    struct jg_buf pattern = jg_report_key(report, class_name, "claim:", "*");
     enum jg_err err = pattern.failed ? JG_ESTORE : JG_OK;
     strcpy(read->cursor, "0");
     do {
@@ -251,7 +246,7 @@ count_claims(struct report *report, const char *class_name, struct class_read *r
         jg_resp_command(&report->commands, "SCAN", read->cursor, "MATCH", pattern.data, "COUNT", SCAN_COUNT,
                         (char *)NULL);
         report->count = 1;
-        err = ask(report, read_scan, read);
+        err = jg_report_ask(report, read_scan, read);
     } while (strcmp(read->cursor, "0") != 0);
     jg_buf_clear(&pattern);
     return err;
@@ -260,24 +255,26 @@ count_claims(struct report *report, const char *class_name, struct class_read *r
 enum jg_err
 jg_redis_class_report(struct jg_store *store, const char *class_name, struct jg_class_report *out)
 {
-    struct report report;
+    struct jg_report report;
     struct class_read read = {.out = out};
     char now_text[24];
     *out = (struct jg_class_report){.claims = 0};
-    enum jg_err err = begin(&report, store);
+    enum jg_err err = jg_report_begin(&report, store);
     if (!err) {
         jg_resp_command(&report.commands, "TIME", (char *)NULL);
         report.count = 1;
-        err = ask(&report, read_now, &read);
+        err = jg_report_ask(&report, read_now, &read);
     }
     if (!err) {
         snprintf(now_text, sizeof now_text, "(%" PRId64, read.now_ms);
         ask_of_class(&report, class_name, now_text);
-        err = ask(&report, read_class, &read);
+        err = jg_report_ask(&report, read_class, &read);
     }
     if (!err)
         err = count_claims(&report, class_name, &read);
-    return end(&report, err);
+    if (!err)
+        err = jg_report_gauges(&report, out);
+    return jg_report_end(&report, err);
 }
 
 /* --- a claim --- */
@@ -323,20 +320,20 @@ enum jg_err
 jg_redis_claim_report(struct jg_store *store, const char *class_name, const char *key, struct jg_claim_report *out)
 {
     static const char *const fields[JG_REPLY_CLAIM_FIELDS] = {"jid", "st", "ep", "at", "mode", "n", "cn", "ca", "run"};
-    struct report report;
-    enum jg_err err = begin(&report, store);
+    struct jg_report report;
+    enum jg_err err = jg_report_begin(&report, store);
     if (!err) {
         struct claim_read read = {.conn = &report.conn, .out = out};
-        struct jg_buf claim = key_of(&report, class_name, "claim:", key);
-        struct jg_buf epoch = key_of(&report, class_name, "epoch", "");
-        add(&report, "HMGET", &claim, fields, JG_REPLY_CLAIM_FIELDS);
-        add(&report, "PTTL", &claim, NULL, 0);
-        add(&report, "GET", &epoch, NULL, 0);
-        err = ask(&report, read_claim, &read);
+        struct jg_buf claim = jg_report_key(&report, class_name, "claim:", key);
+        struct jg_buf epoch = jg_report_key(&report, class_name, "epoch", "");
+        jg_report_add(&report, "HMGET", &claim, fields, JG_REPLY_CLAIM_FIELDS);
+        jg_report_add(&report, "PTTL", &claim, NULL, 0);
+        jg_report_add(&report, "GET", &epoch, NULL, 0);
+        err = jg_report_ask(&report, read_claim, &read);
         jg_buf_clear(&claim);
         jg_buf_clear(&epoch);
     }
-    return end(&report, err);
+    return jg_report_end(&report, err);
 }
 
 /* --- was --- */
@@ -355,15 +352,15 @@ read_exists(void *opaque, size_t index, const redisReply *reply)
 enum jg_err
 jg_redis_was(struct jg_store *store, const char *class_name, const char *jid, bool *out)
 {
-    struct report report;
-    enum jg_err err = begin(&report, store);
+    struct jg_report report;
+    enum jg_err err = jg_report_begin(&report, store);
     if (!err) {
-        struct jg_buf was = key_of(&report, class_name, "was:", jid);
-        add(&report, "EXISTS", &was, NULL, 0);
-        err = ask(&report, read_exists, out);
+        struct jg_buf was = jg_report_key(&report, class_name, "was:", jid);
+        jg_report_add(&report, "EXISTS", &was, NULL, 0);
+        err = jg_report_ask(&report, read_exists, out);
         jg_buf_clear(&was);
     }
-    return end(&report, err);
+    return jg_report_end(&report, err);
 }
 
 /* --- tickets --- */
@@ -398,16 +395,16 @@ enum jg_err
 jg_redis_tickets(struct jg_store *store, const char *class_name,
                  void (*each)(void *opaque, const struct jg_ticket_report *ticket), void *opaque)
 {
-    struct report report;
+    struct jg_report report;
     struct ticket_walk walk = {.each = each, .opaque = opaque};
-    enum jg_err err = begin(&report, store);
+    enum jg_err err = jg_report_begin(&report, store);
     if (!err) {
-        struct jg_buf tkt = key_of(&report, class_name, "tkt", "");
-        add(&report, "HGETALL", &tkt, NULL, 0);
-        err = ask(&report, read_tickets, &walk);
+        struct jg_buf tkt = jg_report_key(&report, class_name, "tkt", "");
+        jg_report_add(&report, "HGETALL", &tkt, NULL, 0);
+        err = jg_report_ask(&report, read_tickets, &walk);
         jg_buf_clear(&tkt);
     }
-    return end(&report, err);
+    return jg_report_end(&report, err);
 }
 
 /* --- duplicates --- */
@@ -435,14 +432,14 @@ enum jg_err
 jg_redis_duplicates(struct jg_store *store, const char *class_name,
                     void (*each)(void *opaque, const struct jg_duplicate_report *duplicate), void *opaque)
 {
-    struct report report;
+    struct jg_report report;
     struct duplicate_walk walk = {.each = each, .opaque = opaque};
-    enum jg_err err = begin(&report, store);
+    enum jg_err err = jg_report_begin(&report, store);
     if (!err) {
-        struct jg_buf dups = key_of(&report, class_name, "dups", "");
-        add(&report, "LRANGE", &dups, (const char *const[]){"0", "-1"}, 2);
-        err = ask(&report, read_duplicates, &walk);
+        struct jg_buf dups = jg_report_key(&report, class_name, "dups", "");
+        jg_report_add(&report, "LRANGE", &dups, (const char *const[]){"0", "-1"}, 2);
+        err = jg_report_ask(&report, read_duplicates, &walk);
         jg_buf_clear(&dups);
     }
-    return end(&report, err);
+    return jg_report_end(&report, err);
 }

@@ -2,6 +2,7 @@
 #include "connectors/redis/script.h"
 
 #include <jobgate_scripts.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "connectors/redis/reply.h"
@@ -16,7 +17,8 @@ const char *const jg_script_key_names[JG_SCRIPT_KEYS] = {
     [JG_SCRIPT_KEY_TKT] = "tkt",       [JG_SCRIPT_KEY_HELD] = "held",
     [JG_SCRIPT_KEY_LIMITS] = "limits", [JG_SCRIPT_KEY_INSTANCES] = "instances",
     [JG_SCRIPT_KEY_LEAD] = "lead",     [JG_SCRIPT_KEY_ANNOUNCED] = "announced",
-    [JG_SCRIPT_KEY_GROUP] = "group",
+    [JG_SCRIPT_KEY_GROUP] = "group",   [JG_SCRIPT_KEY_LEASE] = "lease",
+    [JG_SCRIPT_KEY_DONE] = "done",     [JG_SCRIPT_KEY_CHAIN] = "chain",
 };
 
 const char *const jg_script_arg_names[JG_SCRIPT_ARGS] = {
@@ -26,6 +28,9 @@ const char *const jg_script_arg_names[JG_SCRIPT_ARGS] = {
     [JG_SCRIPT_ARG_MODE] = "mode",
     [JG_SCRIPT_ARG_MEMBER] = "member",
     [JG_SCRIPT_ARG_CANDIDATE_OF] = "candidate_of",
+    [JG_SCRIPT_ARG_LEASE] = "lease",
+    [JG_SCRIPT_ARG_LOAD] = "load",
+    [JG_SCRIPT_ARG_WORK] = "work",
     [JG_SCRIPT_ARG_ACTION] = "action",
     [JG_SCRIPT_ARG_TTL_MS] = "ttl_ms",
     [JG_SCRIPT_ARG_PROVISIONAL_MS] = "provisional_ms",
@@ -46,6 +51,11 @@ const char *const jg_script_arg_names[JG_SCRIPT_ARGS] = {
     [JG_SCRIPT_ARG_OVERRIDE_NOW] = "override_now",
     [JG_SCRIPT_ARG_LEAVE] = "leave",
     [JG_SCRIPT_ARG_FORCE] = "force",
+    [JG_SCRIPT_ARG_LEASE_SKIPS] = "lease_skips",
+    [JG_SCRIPT_ARG_TOKEN_IN] = "token_in",
+    [JG_SCRIPT_ARG_CAPACITY] = "capacity",
+    [JG_SCRIPT_ARG_FAILED] = "failed",
+    [JG_SCRIPT_ARG_DONE_TTL_MS] = "done_ttl_ms",
     [JG_SCRIPT_ARG_CHANNEL] = "channel",
     [JG_SCRIPT_ARG_ITEMS] = "items",
 };
@@ -66,34 +76,47 @@ const struct jg_script jg_scripts[JG_OP_KINDS] = {
                     .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_JID, JG_SCRIPT_ARG_PROVISIONAL_MS},
                     .read = jg_reply_changed},
     [JG_OP_RELEASE] = {.name = "release",
+                       .heirs = true,
                        .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM},
                        .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_JID, JG_SCRIPT_ARG_TTL_MS,
                                 JG_SCRIPT_ARG_PROVISIONAL_MS},
                        .read = jg_reply_changed},
     [JG_OP_ADMIT] = {.name = "admit",
+                     .heirs = true,
+                     .runs = true,
                      .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM, JG_SCRIPT_KEY_RUN,
                               JG_SCRIPT_KEY_WAS, JG_SCRIPT_KEY_WAS_ORIGINAL, JG_SCRIPT_KEY_TKT, JG_SCRIPT_KEY_HELD,
-                              JG_SCRIPT_KEY_LIMITS},
-                     .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_JID, JG_SCRIPT_ARG_MODE, JG_SCRIPT_ARG_MEMBER,
-                              JG_SCRIPT_ARG_CANDIDATE_OF, JG_SCRIPT_ARG_RUN_TTL_MS, JG_SCRIPT_ARG_TTL_MS,
-                              JG_SCRIPT_ARG_LIMIT, JG_SCRIPT_ARG_RESUMED, JG_SCRIPT_ARG_LAST_TRY, JG_SCRIPT_ARG_FRESH,
-                              JG_SCRIPT_ARG_GRACE_MS, JG_SCRIPT_ARG_HOLD_MAX, JG_SCRIPT_ARG_CHANNEL},
+                              JG_SCRIPT_KEY_LIMITS, JG_SCRIPT_KEY_LEASE, JG_SCRIPT_KEY_DONE, JG_SCRIPT_KEY_CHAIN},
+                     .args = {JG_SCRIPT_ARG_RUN_ID,      JG_SCRIPT_ARG_JID,           JG_SCRIPT_ARG_MODE,
+                              JG_SCRIPT_ARG_MEMBER,      JG_SCRIPT_ARG_CANDIDATE_OF,  JG_SCRIPT_ARG_RUN_TTL_MS,
+                              JG_SCRIPT_ARG_TTL_MS,      JG_SCRIPT_ARG_LIMIT,         JG_SCRIPT_ARG_RESUMED,
+                              JG_SCRIPT_ARG_LAST_TRY,    JG_SCRIPT_ARG_FRESH,         JG_SCRIPT_ARG_GRACE_MS,
+                              JG_SCRIPT_ARG_HOLD_MAX,    JG_SCRIPT_ARG_CHANNEL,       JG_SCRIPT_ARG_LEASE,
+                              JG_SCRIPT_ARG_LEASE_SKIPS, JG_SCRIPT_ARG_CAPACITY,      JG_SCRIPT_ARG_LOAD,
+                              JG_SCRIPT_ARG_DONE_TTL_MS, JG_SCRIPT_ARG_PROVISIONAL_MS},
                      .read = jg_reply_admit},
     [JG_OP_RENEW] = {.name = "renew",
+                     .runs = true,
                      .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM, JG_SCRIPT_KEY_RUN,
-                              JG_SCRIPT_KEY_HELD},
+                              JG_SCRIPT_KEY_HELD, JG_SCRIPT_KEY_LEASE, JG_SCRIPT_KEY_DONE, JG_SCRIPT_KEY_CHAIN},
                      .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_JID, JG_SCRIPT_ARG_MEMBER, JG_SCRIPT_ARG_RUN_TTL_MS,
-                              JG_SCRIPT_ARG_TTL_MS, JG_SCRIPT_ARG_EPOCH_IN, JG_SCRIPT_ARG_CHANNEL},
+                              JG_SCRIPT_ARG_TTL_MS, JG_SCRIPT_ARG_EPOCH_IN, JG_SCRIPT_ARG_CHANNEL, JG_SCRIPT_ARG_LEASE,
+                              JG_SCRIPT_ARG_TOKEN_IN, JG_SCRIPT_ARG_CAPACITY, JG_SCRIPT_ARG_DONE_TTL_MS},
                      .read = jg_reply_renew},
     [JG_OP_COMPLETE] = {.name = "complete",
+                        .runs = true,
                         .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM, JG_SCRIPT_KEY_RUN,
-                                 JG_SCRIPT_KEY_WAS, JG_SCRIPT_KEY_HELD},
-                        .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_JID, JG_SCRIPT_ARG_MEMBER, JG_SCRIPT_ARG_TTL_MS,
-                                 JG_SCRIPT_ARG_CHANNEL},
-                        .read = jg_reply_changed},
+                                 JG_SCRIPT_KEY_WAS, JG_SCRIPT_KEY_HELD, JG_SCRIPT_KEY_LEASE, JG_SCRIPT_KEY_DONE,
+                                 JG_SCRIPT_KEY_CHAIN},
+                        .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_JID, JG_SCRIPT_ARG_MODE, JG_SCRIPT_ARG_MEMBER,
+                                 JG_SCRIPT_ARG_TTL_MS, JG_SCRIPT_ARG_CHANNEL, JG_SCRIPT_ARG_LEASE,
+                                 JG_SCRIPT_ARG_CAPACITY, JG_SCRIPT_ARG_LOAD, JG_SCRIPT_ARG_WORK, JG_SCRIPT_ARG_FAILED,
+                                 JG_SCRIPT_ARG_DONE_TTL_MS, JG_SCRIPT_ARG_EPOCH_IN, JG_SCRIPT_ARG_LEAVE},
+                        .read = jg_reply_complete},
     [JG_OP_TAKE] = {.name = "take",
+                    .runs = true,
                     .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_RUN, JG_SCRIPT_KEY_TKT,
-                             JG_SCRIPT_KEY_HELD, JG_SCRIPT_KEY_LIMITS},
+                             JG_SCRIPT_KEY_HELD, JG_SCRIPT_KEY_LIMITS, JG_SCRIPT_KEY_LEASE},
                     .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_HELD_IN, JG_SCRIPT_ARG_OLDEST_HELD_IN,
                              JG_SCRIPT_ARG_GRACE_MS, JG_SCRIPT_ARG_FRESH, JG_SCRIPT_ARG_ITEMS},
                     .read = jg_reply_take},
@@ -106,8 +129,10 @@ const struct jg_script jg_scripts[JG_OP_KINDS] = {
                     .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_CHANNEL, JG_SCRIPT_ARG_ITEMS},
                     .read = jg_reply_changed},
     [JG_OP_BURY] = {.name = "bury",
+                    .heirs = true,
+                    .runs = true,
                     .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM, JG_SCRIPT_KEY_TKT,
-                             JG_SCRIPT_KEY_HELD},
+                             JG_SCRIPT_KEY_HELD, JG_SCRIPT_KEY_CHAIN},
                     .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_JID, JG_SCRIPT_ARG_TTL_MS,
                              JG_SCRIPT_ARG_PROVISIONAL_MS, JG_SCRIPT_ARG_CHANNEL},
                     .read = jg_reply_changed},
@@ -115,7 +140,8 @@ const struct jg_script jg_scripts[JG_OP_KINDS] = {
                     .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_LIMITS, JG_SCRIPT_KEY_INSTANCES},
                     .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_MEMBER, JG_SCRIPT_ARG_LIMIT, JG_SCRIPT_ARG_RUN_TTL_MS,
                              JG_SCRIPT_ARG_AHEAD, JG_SCRIPT_ARG_MAX_AGE_MS, JG_SCRIPT_ARG_OVERRIDE,
-                             JG_SCRIPT_ARG_OVERRIDE_AT_MS, JG_SCRIPT_ARG_OVERRIDE_NOW, JG_SCRIPT_ARG_CHANNEL},
+                             JG_SCRIPT_ARG_OVERRIDE_AT_MS, JG_SCRIPT_ARG_OVERRIDE_NOW, JG_SCRIPT_ARG_CHANNEL,
+                             JG_SCRIPT_ARG_LEASE, JG_SCRIPT_ARG_CAPACITY, JG_SCRIPT_ARG_LOAD, JG_SCRIPT_ARG_WORK},
                     .read = jg_reply_sync},
     [JG_OP_LEAD] = {.name = "lead",
                     .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_LEAD, JG_SCRIPT_KEY_ANNOUNCED},
@@ -142,11 +168,30 @@ source_of(const char *name)
     return "";
 }
 
+/* What a server is sent, and keeps: the first line says whose it is, and other lines that are comments become empty, so
+ * that the numbers of lines stay. Together they would be too long: a server that wants a password takes no argument of
+ * more than 16 KB without one, and drops the connection instead of saying so. */
+static void
+append_code(struct jg_buf *out, const char *source)
+{
+    const char *line = source, *end;
+    for (; (end = strchr(line, '\n')); line = end + 1) {
+        if (line == source || strncmp(line, "--", 2) != 0)
+            jg_buf_append(out, line, (size_t)(end - line));
+        jg_buf_text(out, "\n");
+    }
+    jg_buf_text(out, line);
+}
+
 void
 jg_script_source(enum jg_op_kind kind, struct jg_buf *out)
 {
-    jg_buf_text(out, source_of("prelude"));
-    jg_buf_text(out, source_of(jg_scripts[kind].name));
+    append_code(out, source_of("prelude"));
+    if (jg_scripts[kind].heirs)
+        append_code(out, source_of("heirs"));
+    if (jg_scripts[kind].runs)
+        append_code(out, source_of("runs"));
+    append_code(out, source_of(jg_scripts[kind].name));
 }
 
 void
@@ -160,23 +205,40 @@ jg_script_key_text(struct jg_buf *out, const char *prefix, const char *class_nam
     jg_buf_text(out, id);
 }
 
+/* What follows the name in a key: ":<id>", or nothing. `chain` has JG_CHAIN_CHARS + 1 bytes. */
+static const char *
+id_of(enum jg_script_key which, const struct jg_op *op, char *chain)
+{
+    switch (which) {
+    case JG_SCRIPT_KEY_CLAIM:
+        return op->key;
+    case JG_SCRIPT_KEY_WAS:
+    case JG_SCRIPT_KEY_DONE:
+        return op->jid;
+    case JG_SCRIPT_KEY_WAS_ORIGINAL:
+        return op->candidate_of ? op->candidate_of : "";
+    case JG_SCRIPT_KEY_CHAIN:
+        snprintf(chain, JG_CHAIN_CHARS + 1, "%s", op->jid);
+        return chain;
+    case JG_SCRIPT_KEY_LEASE:
+        return op->lease == JG_LEASE_KEY && op->kind != JG_OP_TAKE ? op->key : NULL;
+    default:
+        return NULL;
+    }
+}
+
 /* `key` holds `<prefix>{<class>}:`, the same for all keys of an operation, and holds it again afterwards. */
 static void
 append_key(struct jg_buf *out, enum jg_script_key which, struct jg_buf *key, const struct jg_op *op)
 {
-    static const char *const with_id[JG_SCRIPT_KEYS] = {
-        [JG_SCRIPT_KEY_CLAIM] = "claim:",
-        [JG_SCRIPT_KEY_WAS] = "was:",
-        [JG_SCRIPT_KEY_WAS_ORIGINAL] = "was:",
-    };
+    char chain[JG_CHAIN_CHARS + 1];
+    const char *id = id_of(which, op, chain);
     size_t stem_bytes = key->size_bytes;
-    jg_buf_text(key, with_id[which] ? with_id[which] : jg_script_key_names[which]);
-    if (which == JG_SCRIPT_KEY_CLAIM)
-        jg_buf_text(key, op->key);
-    else if (which == JG_SCRIPT_KEY_WAS)
-        jg_buf_text(key, op->jid);
-    else if (which == JG_SCRIPT_KEY_WAS_ORIGINAL && op->candidate_of)
-        jg_buf_text(key, op->candidate_of);
+    jg_buf_text(key, which == JG_SCRIPT_KEY_WAS_ORIGINAL ? "was" : jg_script_key_names[which]);
+    if (id) {
+        jg_buf_text(key, ":");
+        jg_buf_text(key, id);
+    }
     if (!key->failed)
         jg_resp_bytes(out, key->data, key->size_bytes);
     key->size_bytes = stem_bytes;
@@ -201,6 +263,15 @@ append_text(struct jg_buf *out, enum jg_script_arg arg, const char *prefix, cons
         return;
     case JG_SCRIPT_ARG_CANDIDATE_OF:
         jg_resp_text(out, op->candidate_of ? op->candidate_of : "");
+        return;
+    case JG_SCRIPT_ARG_LEASE:
+        jg_resp_text(out, jg_lease_name(op->lease));
+        return;
+    case JG_SCRIPT_ARG_LOAD:
+        jg_resp_text(out, op->load_key ? op->load_key : "");
+        return;
+    case JG_SCRIPT_ARG_WORK:
+        jg_resp_text(out, op->work_key ? op->work_key : "");
         return;
     case JG_SCRIPT_ARG_ACTION:
         jg_resp_text(out, op->action == JG_DUP_REJECT ? "reject" : "mark");
@@ -249,6 +320,11 @@ number_of(enum jg_script_arg arg, const struct jg_op *op)
         [JG_SCRIPT_ARG_OVERRIDE_NOW] = op->override_now,
         [JG_SCRIPT_ARG_LEAVE] = op->leave,
         [JG_SCRIPT_ARG_FORCE] = op->force,
+        [JG_SCRIPT_ARG_LEASE_SKIPS] = op->lease_skips,
+        [JG_SCRIPT_ARG_TOKEN_IN] = op->token_in,
+        [JG_SCRIPT_ARG_CAPACITY] = op->capacity,
+        [JG_SCRIPT_ARG_FAILED] = op->failed,
+        [JG_SCRIPT_ARG_DONE_TTL_MS] = op->done_ttl_ms,
     };
     return numbers[arg];
 }

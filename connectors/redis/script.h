@@ -10,8 +10,8 @@
 #include "connectors/store.h"
 
 #define JG_SCRIPT_SHA_CHARS 40
-#define JG_SCRIPT_MAX_KEYS 9
-#define JG_SCRIPT_MAX_ARGS 14
+#define JG_SCRIPT_MAX_KEYS 12
+#define JG_SCRIPT_MAX_ARGS 20
 
 enum jg_script_key {
     JG_SCRIPT_KEY_NONE,
@@ -29,6 +29,9 @@ enum jg_script_key {
     JG_SCRIPT_KEY_LEAD,
     JG_SCRIPT_KEY_ANNOUNCED,
     JG_SCRIPT_KEY_GROUP,
+    JG_SCRIPT_KEY_LEASE,
+    JG_SCRIPT_KEY_DONE,
+    JG_SCRIPT_KEY_CHAIN,
     JG_SCRIPT_KEYS
 };
 
@@ -39,6 +42,9 @@ enum jg_script_arg {
     JG_SCRIPT_ARG_MODE,
     JG_SCRIPT_ARG_MEMBER,
     JG_SCRIPT_ARG_CANDIDATE_OF,
+    JG_SCRIPT_ARG_LEASE,
+    JG_SCRIPT_ARG_LOAD,
+    JG_SCRIPT_ARG_WORK,
     JG_SCRIPT_ARG_ACTION,
     JG_SCRIPT_ARG_TTL_MS,
     JG_SCRIPT_ARG_PROVISIONAL_MS,
@@ -59,6 +65,11 @@ enum jg_script_arg {
     JG_SCRIPT_ARG_OVERRIDE_NOW,
     JG_SCRIPT_ARG_LEAVE,
     JG_SCRIPT_ARG_FORCE,
+    JG_SCRIPT_ARG_LEASE_SKIPS,
+    JG_SCRIPT_ARG_TOKEN_IN,
+    JG_SCRIPT_ARG_CAPACITY,
+    JG_SCRIPT_ARG_FAILED,
+    JG_SCRIPT_ARG_DONE_TTL_MS,
     JG_SCRIPT_ARG_CHANNEL,
     JG_SCRIPT_ARG_ITEMS, /* the last: as many as the operation has */
     JG_SCRIPT_ARGS
@@ -66,6 +77,7 @@ enum jg_script_arg {
 
 struct jg_script {
     const char *name; /* of the file */
+    bool heirs, runs; /* it needs those files' functions too */
     enum jg_script_key keys[JG_SCRIPT_MAX_KEYS];
     enum jg_script_arg args[JG_SCRIPT_MAX_ARGS];
     /* Read a reply into the operation's outputs. False: not a reply of this script; the outputs are untouched. */
@@ -76,7 +88,7 @@ extern const struct jg_script jg_scripts[JG_OP_KINDS];
 extern const char *const jg_script_key_names[JG_SCRIPT_KEYS];
 extern const char *const jg_script_arg_names[JG_SCRIPT_ARGS];
 
-/* Append the whole source: the prelude, then the script. */
+/* Append the whole source: the prelude, what else it needs, then the script; without most of the comments. */
 void jg_script_source(enum jg_op_kind kind, struct jg_buf *out);
 
 /* What is published on `<prefix><JG_SCRIPT_CHANNEL>` wakes watches. */

@@ -21,7 +21,7 @@ def is_source(path):
 
 
 def test_every_source_names_its_licence():
-    # Not the Lua scripts: their first line is their operation, and all of their text goes to Redis.
+    # Not the Lua scripts: their first line is their operation, and goes to Redis.
     report([
         relative(path) for path in files()
         if is_source(path) and "SPDX-License-Identifier: Apache-2.0" not in "".join(path.open().readlines()[:3])

@@ -45,7 +45,7 @@ LLVMFuzzerTestOneInput(const unsigned char *data, size_t size_bytes)
         return 0;
     /* What is believed has the form that the rest relies on. */
     const struct jg_stamp *stamp = &reader.stamp;
-    if (strlen(stamp->jid) != JG_JID_CHARS || strlen(stamp->key) != JG_KEY_CHARS || !stamp->class_name[0] ||
+    if (!jg_jid_valid(stamp->jid, strlen(stamp->jid)) || strlen(stamp->key) != JG_KEY_CHARS || !stamp->class_name[0] ||
         strncmp(stamp->jid, stamp->key, JG_KEY_CHARS) != 0 || stamp->dedup == JG_DEDUP_NONE)
         abort();
     return 0;

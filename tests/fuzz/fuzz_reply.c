@@ -35,13 +35,22 @@ read_as_script(enum jg_op_kind kind, const redisReply *reply)
         demand(op.claimed == JG_ORIGINAL || jg_jid_valid(op.original, strlen(op.original)));
     }
     if (kind == JG_OP_ADMIT) {
-        demand(op.verdict <= JG_LATER && op.reason <= JG_REASON_FULL);
-        demand(op.verdict != JG_SKIP || jg_jid_valid(op.original, strlen(op.original)));
-        demand((op.verdict == JG_HOLD || op.verdict == JG_LATER) == (op.reason != JG_REASON_NONE));
-        demand(op.epoch > 0);
+        bool duplicate = op.verdict == JG_SKIP && op.reason == JG_REASON_NONE;
+        demand(op.verdict <= JG_LATER && op.reason <= JG_REASON_COPY && op.reason != JG_REASON_RETRY);
+        demand(duplicate ? jg_jid_valid(op.original, strlen(op.original)) : !op.original[0]);
+        demand(op.reason < JG_REASON_DONE || op.verdict == JG_SKIP);
+        demand((op.verdict == JG_RUN) <= (op.reason == JG_REASON_NONE));
+        demand(op.verdict == JG_RUN || op.verdict == JG_SKIP || op.reason != JG_REASON_NONE);
+        demand(op.epoch > 0 && (op.verdict == JG_RUN ? op.token >= 0 : op.token == 0));
+        demand(!op.next[0] || op.reason == JG_REASON_DONE);
+    }
+    if (kind == JG_OP_ADMIT || kind == JG_OP_COMPLETE) {
+        demand(op.next[0] ? jg_jid_valid(op.next, strlen(op.next)) : !op.next_waits);
+        demand(op.load_now >= -1 && op.gauge <= JG_GAUGE_WORK_WRONG);
     }
     if (kind == JG_OP_TAKE)
-        demand(op.granted >= 0 && op.granted <= JG_OP_MAX_ITEMS && op.running >= 0 && op.tickets >= 0);
+        demand(op.load_now >= -1 && op.gauge <= JG_GAUGE_WORK_WRONG && op.granted >= 0 &&
+               op.granted <= JG_OP_MAX_ITEMS && op.running >= 0 && op.tickets >= 0);
     if (kind == JG_OP_LEAD || kind == JG_OP_GROUP)
         demand(memchr(op.other, 0, sizeof op.other));
     if (kind == JG_OP_SYNC)

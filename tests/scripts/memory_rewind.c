@@ -31,12 +31,16 @@ copy_class(const struct jg_memory_class *from, struct jg_memory_class *to)
     struct jg_map_entry entry = to->entry;
     *to = *from;
     to->entry = entry;
-    to->claims = to->run = to->was = to->tickets = to->instances = (struct jg_map){.room = 0};
+    to->claims = to->run = to->was = to->tickets = to->instances = to->leases = to->done = to->chains =
+        (struct jg_map){.room = 0};
     copy_map(&from->claims, &to->claims, sizeof(struct jg_memory_claim));
     copy_map(&from->run, &to->run, sizeof(struct jg_map_entry));
     copy_map(&from->was, &to->was, sizeof(struct jg_memory_was));
     copy_map(&from->tickets, &to->tickets, sizeof(struct jg_memory_ticket));
     copy_map(&from->instances, &to->instances, sizeof(struct jg_memory_instance));
+    copy_map(&from->leases, &to->leases, sizeof(struct jg_memory_lease));
+    copy_map(&from->done, &to->done, sizeof(struct jg_memory_done));
+    copy_map(&from->chains, &to->chains, sizeof(struct jg_memory_chain));
     for (struct jg_map_entry *at = NULL; (at = jg_map_next(&to->tickets, at));) {
         struct jg_memory_ticket *ticket = (struct jg_memory_ticket *)at;
         ticket->position = ticket->position ? copy_of(ticket->position, strlen(ticket->position) + 1) : NULL;
@@ -77,7 +81,8 @@ void
 memory_flush(struct jg_memory_class *class)
 {
     struct jg_map_entry entry = class->entry;
+    struct jg_map *gauges = class->gauges;
     jg_memory_class_clear(class);
-    *class = (struct jg_memory_class){.entry = entry, .listed = class->listed};
+    *class = (struct jg_memory_class){.entry = entry, .listed = class->listed, .gauges = gauges};
     jg_memory_class_init(class);
 }

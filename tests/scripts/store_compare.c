@@ -10,50 +10,7 @@
 #include <string.h>
 
 #include "connectors/redis/script.h"
-#include "store_support.h"
-
-#define KEYS 2
-#define JOBS 4 /* a key */
-#define INSTANCES 2
-#define EPOCHS 64
-#define HISTORY 40
-
-/* Times are multiples of this, and an odd half of it apart: the milliseconds that the test itself takes decide nothing.
- */
-#define UNIT_MS 1000000
-#define SLACK_MS 300000
-
-/* What has to come up in a long run, else it compares nothing. */
-enum sight {
-    SAW_LIMIT,
-    SAW_BEHIND,
-    SAW_PAUSED,
-    SAW_LATER_LIMIT,
-    SAW_GRACE,
-    SAW_FULL,
-    SAW_TICKETED_RUN,
-    SAW_GRANT,
-    SAW_TAKE_GRACE,
-    SAW_PLACED,
-    SAW_DROPPED,
-    SAW_BURIED,
-    SAW_OVERRIDE,
-    SIGHTS
-};
-#define LONG_RUN 3000
-
-struct comparison {
-    unsigned sights[SIGHTS];
-    struct subject sides[2]; /* by subject_kind */
-    int64_t epochs[2][EPOCHS];
-    unsigned epoch_count;
-    unsigned asked_key, asked_job; /* for a ticket, last */
-    int64_t override_at_ms[2];     /* as last seen */
-    uint64_t random;
-    uint64_t seed;
-    char history[HISTORY][400];
-    unsigned steps;
-};
+#include "store_compare.h"
 
 static unsigned
 pick(struct comparison *cmp, unsigned below)
@@ -73,8 +30,8 @@ note(struct comparison *cmp, const char *fmt, ...)
     va_end(args);
 }
 
-static void
-check(struct comparison *cmp, bool equal, const char *what)
+void
+compare_check(struct comparison *cmp, bool equal, const char *what)
 {
     if (equal)
         return;
@@ -85,8 +42,8 @@ check(struct comparison *cmp, bool equal, const char *what)
     exit(1);
 }
 
-static bool
-near(int64_t one, int64_t other)
+bool
+compare_near(int64_t one, int64_t other)
 {
     return llabs(one - other) < SLACK_MS;
 }
@@ -105,7 +62,7 @@ static void
 compare_epochs(struct comparison *cmp, int64_t memory, int64_t redis)
 {
     unsigned index = epoch_index(cmp, SUBJECT_MEMORY, memory);
-    check(cmp, index == epoch_index(cmp, SUBJECT_REDIS, redis), "epoch");
+    compare_check(cmp, index == epoch_index(cmp, SUBJECT_REDIS, redis), "epoch");
     if (index < EPOCHS)
         return;
     if (cmp->epoch_count == EPOCHS) {
@@ -114,169 +71,68 @@ compare_epochs(struct comparison *cmp, int64_t memory, int64_t redis)
         cmp->epoch_count--;
     }
     if (cmp->epoch_count)
-        check(cmp, cmp->epochs[0][cmp->epoch_count - 1] < memory && cmp->epochs[1][cmp->epoch_count - 1] < redis,
-              "a new epoch that is not larger");
+        compare_check(cmp,
+                      cmp->epochs[0][cmp->epoch_count - 1] < memory && cmp->epochs[1][cmp->epoch_count - 1] < redis,
+                      "a new epoch that is not larger");
     cmp->epochs[SUBJECT_MEMORY][cmp->epoch_count] = memory;
     cmp->epochs[SUBJECT_REDIS][cmp->epoch_count] = redis;
     cmp->epoch_count++;
 }
 
+/* Likewise with a token: which of those seen it is, or a larger one than those. */
 static void
-compare_claim(struct comparison *cmp, unsigned key)
+compare_tokens(struct comparison *cmp, unsigned lease, int64_t memory, int64_t redis)
 {
-    struct jg_claim_report report[2];
-    for (int side = 0; side < 2; side++)
-        check(cmp,
-              !jg_store_claim_report(cmp->sides[side].store, cmp->sides[side].class_name, key_of(key), &report[side]),
-              "a report that failed");
-    check(cmp, report[0].state == report[1].state, "state");
-    if (report[0].state == JG_CLAIM_NONE)
+    compare_check(cmp, !memory == !redis, "whether there is a token");
+    if (!memory)
         return;
-    check(cmp, report[0].dedup == report[1].dedup, "mode");
-    check(cmp, report[0].old_epoch == report[1].old_epoch, "old epoch");
-    check(cmp, strcmp(report[0].owner, report[1].owner) == 0, "owner");
-    check(cmp, near(report[0].since_ms - cmp->sides[SUBJECT_MEMORY].shift_ms, report[1].since_ms), "since");
-    check(cmp, near(report[0].ttl_ms, report[1].ttl_ms), "ttl");
-    check(cmp, report[0].duplicates == report[1].duplicates, "count of duplicates");
-    check(cmp, strcmp(report[0].member, report[1].member) == 0, "member");
-    check(cmp, strcmp(report[0].newest_candidate, report[1].newest_candidate) == 0, "newest candidate");
-    check(cmp, strcmp(report[0].newest_acked_candidate, report[1].newest_acked_candidate) == 0,
-          "newest acknowledged candidate");
-}
-
-struct duplicates {
-    size_t count;
-    struct jg_duplicate_report entries[JG_DUPLICATES_KEPT + 1];
-};
-
-static void
-collect(void *opaque, const struct jg_duplicate_report *duplicate)
-{
-    struct duplicates *all = opaque;
-    if (all->count <= JG_DUPLICATES_KEPT)
-        all->entries[all->count++] = *duplicate;
-}
-
-static void
-compare_duplicates(struct comparison *cmp)
-{
-    static struct duplicates all[2];
-    for (int side = 0; side < 2; side++) {
-        all[side].count = 0;
-        check(cmp, !jg_store_duplicates(cmp->sides[side].store, cmp->sides[side].class_name, collect, &all[side]),
-              "a report that failed");
+    for (unsigned i = 0; i < cmp->token_count; i++) {
+        if (cmp->token_of[i] != lease)
+            continue;
+        compare_check(cmp, (cmp->tokens[0][i] == memory) == (cmp->tokens[1][i] == redis), "token");
+        if (cmp->tokens[0][i] == memory)
+            return;
     }
-    check(cmp, all[0].count == all[1].count, "length of the list of duplicates");
-    for (size_t i = 0; i < all[0].count; i++) {
-        const struct jg_duplicate_report *memory = &all[0].entries[i], *redis = &all[1].entries[i];
-        check(cmp,
-              strcmp(memory->jid, redis->jid) == 0 && strcmp(memory->original, redis->original) == 0 &&
-                  memory->original_state == redis->original_state && memory->action == redis->action &&
-                  memory->candidate == redis->candidate,
-              "the list of duplicates");
+    if (cmp->token_count == TOKENS) {
+        memmove(cmp->tokens[0], cmp->tokens[0] + 1, (TOKENS - 1) * sizeof cmp->tokens[0][0]);
+        memmove(cmp->tokens[1], cmp->tokens[1] + 1, (TOKENS - 1) * sizeof cmp->tokens[1][0]);
+        memmove(cmp->token_of, cmp->token_of + 1, (TOKENS - 1) * sizeof cmp->token_of[0]);
+        cmp->token_count--;
     }
-}
-
-struct tickets {
-    size_t count;
-    struct jg_ticket_report entries[KEYS * JOBS];
-};
-
-static void
-collect_ticket(void *opaque, const struct jg_ticket_report *ticket)
-{
-    struct tickets *all = opaque;
-    if (all->count < sizeof all->entries / sizeof all->entries[0])
-        all->entries[all->count] = *ticket;
-    all->count++;
+    cmp->token_of[cmp->token_count] = lease;
+    cmp->tokens[0][cmp->token_count] = memory;
+    cmp->tokens[1][cmp->token_count++] = redis;
 }
 
 static void
-compare_tickets(struct comparison *cmp)
+compare_answers(struct comparison *cmp, unsigned key, const struct jg_op *memory, const struct jg_op *redis)
 {
-    static struct tickets all[2];
-    for (int side = 0; side < 2; side++) {
-        all[side].count = 0;
-        check(cmp, !jg_store_tickets(cmp->sides[side].store, cmp->sides[side].class_name, collect_ticket, &all[side]),
-              "a report that failed");
-    }
-    check(cmp, all[0].count == all[1].count && all[0].count <= KEYS * JOBS, "number of listed tickets");
-    for (size_t i = 0; i < all[SUBJECT_MEMORY].count; i++) {
-        const struct jg_ticket_report *memory = &all[SUBJECT_MEMORY].entries[i], *redis = NULL;
-        for (size_t j = 0; j < all[SUBJECT_REDIS].count; j++)
-            if (strcmp(all[SUBJECT_REDIS].entries[j].jid, memory->jid) == 0)
-                redis = &all[SUBJECT_REDIS].entries[j];
-        check(cmp, redis && strcmp(memory->position, redis->position) == 0, "a ticket");
-        check(cmp, near(memory->taken_ms - cmp->sides[SUBJECT_MEMORY].shift_ms, redis->taken_ms), "age of a ticket");
-    }
-}
-
-static void
-compare_limits(struct comparison *cmp, const struct jg_class_report *memory, const struct jg_class_report *redis)
-{
-    check(cmp, memory->told == redis->told && memory->limit == redis->limit, "limit as told");
-    check(cmp,
-          memory->override.set == redis->override.set && memory->override.limit == redis->override.limit &&
-              !memory->override.at_ms == !redis->override.at_ms,
-          "override");
-    check(cmp, memory->tickets == redis->tickets, "number of tickets");
-    check(cmp, memory->held == redis->held, "number of held");
-    check(cmp, memory->oldest_held_ms == redis->oldest_held_ms, "oldest held");
-    check(cmp, memory->instance_count == redis->instance_count && memory->disagree == redis->disagree, "instances");
-}
-
-static void
-compare_class(struct comparison *cmp)
-{
-    struct jg_class_report report[2];
-    bool was[2];
-    for (int side = 0; side < 2; side++)
-        check(cmp, !jg_store_class_report(cmp->sides[side].store, cmp->sides[side].class_name, &report[side]),
-              "a report that failed");
-    check(cmp, report[0].claims == report[1].claims, "number of claims");
-    check(cmp, report[0].running == report[1].running, "number of runs");
-    check(cmp, report[0].counter_count == report[1].counter_count, "number of counters");
-    for (size_t i = 0; i < report[0].counter_count; i++)
-        check(cmp, report[0].counters[i].value == report[1].counters[i].value, report[0].counters[i].name);
-    for (unsigned key = 0; key < KEYS; key++) {
-        compare_claim(cmp, key);
-        for (unsigned job = 0; job < JOBS; job++) {
-            for (int side = 0; side < 2; side++)
-                check(cmp,
-                      !jg_store_was(cmp->sides[side].store, cmp->sides[side].class_name, jid_of(key, job), &was[side]),
-                      "a report that failed");
-            check(cmp, was[0] == was[1], "was");
-        }
-    }
-    compare_duplicates(cmp);
-    compare_limits(cmp, &report[SUBJECT_MEMORY], &report[SUBJECT_REDIS]);
-    compare_tickets(cmp);
-}
-
-static void
-compare_answers(struct comparison *cmp, const struct jg_op *memory, const struct jg_op *redis)
-{
-    check(cmp, memory->err == JG_OK && redis->err == JG_OK, "an operation that failed");
-    check(cmp, memory->claimed == redis->claimed, "claimed");
-    check(cmp, memory->original_state == redis->original_state, "state of the original");
-    check(cmp, strcmp(memory->original, redis->original) == 0, "original");
-    check(cmp, memory->verdict == redis->verdict, "verdict");
-    check(cmp, memory->changed == redis->changed, "changed");
+    compare_check(cmp, memory->err == JG_OK && redis->err == JG_OK, "an operation that failed");
+    compare_check(cmp, memory->claimed == redis->claimed, "claimed");
+    compare_check(cmp, memory->original_state == redis->original_state, "state of the original");
+    compare_check(cmp, strcmp(memory->original, redis->original) == 0, "original");
+    compare_check(cmp, memory->verdict == redis->verdict, "verdict");
+    compare_check(cmp, memory->changed == redis->changed, "changed");
     if (memory->kind == JG_OP_CLAIM && memory->claimed != JG_ORIGINAL)
-        check(cmp, near(memory->original_since_ms - cmp->sides[SUBJECT_MEMORY].shift_ms, redis->original_since_ms),
-              "since of the original");
-    check(cmp, memory->reason == redis->reason, "reason");
-    check(cmp, memory->granted == redis->granted, "granted");
-    check(cmp,
-          memory->limit_now == redis->limit_now && memory->ahead_now == redis->ahead_now &&
-              memory->max_age_now_ms == redis->max_age_now_ms,
-          "what counts");
-    check(cmp, memory->running == redis->running && memory->tickets == redis->tickets, "running or tickets");
-    check(cmp, memory->override.set == redis->override.set && memory->override.limit == redis->override.limit,
-          "override");
-    check(cmp, strcmp(memory->other, redis->other) == 0, "other");
-    check(cmp, near(memory->left_ms, redis->left_ms), "what is left");
-    check(cmp, memory->generation == redis->generation, "generation");
+        compare_check(
+            cmp,
+            compare_near(memory->original_since_ms - cmp->sides[SUBJECT_MEMORY].shift_ms, redis->original_since_ms),
+            "since of the original");
+    compare_check(cmp, memory->reason == redis->reason, "reason");
+    compare_check(cmp, strcmp(memory->next, redis->next) == 0 && memory->next_waits == redis->next_waits, "next");
+    compare_check(cmp, memory->load_now == redis->load_now && memory->gauge == redis->gauge, "load or gauge");
+    compare_tokens(cmp, memory->lease == JG_LEASE_KEY ? key : KEYS, memory->token, redis->token);
+    compare_check(cmp, memory->granted == redis->granted, "granted");
+    compare_check(cmp,
+                  memory->limit_now == redis->limit_now && memory->ahead_now == redis->ahead_now &&
+                      memory->max_age_now_ms == redis->max_age_now_ms,
+                  "what counts");
+    compare_check(cmp, memory->running == redis->running && memory->tickets == redis->tickets, "running or tickets");
+    compare_check(cmp, memory->override.set == redis->override.set && memory->override.limit == redis->override.limit,
+                  "override");
+    compare_check(cmp, strcmp(memory->other, redis->other) == 0, "other");
+    compare_check(cmp, compare_near(memory->left_ms, redis->left_ms), "what is left");
+    compare_check(cmp, memory->generation == redis->generation, "generation");
     if (memory->kind == JG_OP_ADMIT || memory->kind == JG_OP_RENEW)
         compare_epochs(cmp, memory->epoch, redis->epoch);
 }
@@ -286,6 +142,7 @@ static void
 add_limits(struct comparison *cmp, struct jg_op *op)
 {
     static const int64_t limits[] = {0, 0, 1, 1, 1, 1, 2, -1};
+    static const int64_t held[] = {-1, 0, 0, 0, 0, 1, 2, 4};
     static const char *items[8];
     op->limit = limits[pick(cmp, sizeof limits / sizeof limits[0])];
     op->resumed = pick(cmp, 2);
@@ -295,7 +152,7 @@ add_limits(struct comparison *cmp, struct jg_op *op)
     op->hold_max = pick(cmp, 3) ? 0 : 2;
     op->resume_ahead = pick(cmp, 2);
     op->hold_max_age_ms = pick(cmp, 3);
-    op->held_in = (int64_t)pick(cmp, 6) - 1;
+    op->held_in = held[pick(cmp, sizeof held / sizeof held[0])];
     op->oldest_held_in = pick(cmp, 3);
     op->items = items;
     op->item_count = pick(cmp, 4);
@@ -316,6 +173,28 @@ add_limits(struct comparison *cmp, struct jg_op *op)
     op->override_now = op->kind == JG_OP_SYNC && !pick(cmp, 4);
 }
 
+/* What leases, chains and capacities add to an operation. */
+static void
+add_more(struct comparison *cmp, struct jg_op *op, unsigned *token)
+{
+    static const enum jg_lease leases[] = {JG_LEASE_NONE, JG_LEASE_NONE, JG_LEASE_CLASS, JG_LEASE_CLASS, JG_LEASE_KEY};
+    op->lease = leases[pick(cmp, sizeof leases / sizeof leases[0])];
+    op->lease_skips = pick(cmp, 2);
+    op->capacity = pick(cmp, 2) ? 0 : 2;
+    op->load_key = pick(cmp, 5) ? cmp->load_key : NULL;
+    op->work_key = pick(cmp, 3) ? cmp->work_key : NULL;
+    op->failed = op->kind == JG_OP_COMPLETE && !pick(cmp, 8);
+    op->done_ttl_ms = pick(cmp, 3) ? 2 * UNIT_MS + UNIT_MS / 2 : 0;
+    if (pick(cmp, 4)) {
+        op->limit = cmp->usual.limit;
+        op->lease = cmp->usual.lease;
+        op->capacity = cmp->usual.capacity;
+    } else if (!pick(cmp, 8)) {
+        cmp->usual = *op;
+    }
+    *token = cmp->token_count ? cmp->token_count - 1 - pick(cmp, cmp->token_count < 4 ? 1 : 4) : 0;
+}
+
 static void
 add_names(struct comparison *cmp, struct jg_op *op)
 {
@@ -330,14 +209,16 @@ add_names(struct comparison *cmp, struct jg_op *op)
 
 /* What both sides are asked; `epoch` is the index of the one that the caller remembers. */
 static struct jg_op
-random_op(struct comparison *cmp, unsigned *key, unsigned *epoch)
+random_op(struct comparison *cmp, unsigned *key, unsigned *epoch, unsigned *token)
 {
     static const enum jg_op_kind kinds[] = {
-        JG_OP_CLAIM,   JG_OP_CLAIM, JG_OP_CLAIM, JG_OP_CLAIM, JG_OP_CONFIRM, JG_OP_CONFIRM,  JG_OP_CONFIRM,
-        JG_OP_KEEP,    JG_OP_ADMIT, JG_OP_ADMIT, JG_OP_ADMIT, JG_OP_ADMIT,   JG_OP_ADMIT,    JG_OP_RENEW,
-        JG_OP_RENEW,   JG_OP_TAKE,  JG_OP_TAKE,  JG_OP_PLACE, JG_OP_DROP,    JG_OP_COMPLETE, JG_OP_COMPLETE,
-        JG_OP_RELEASE, JG_OP_BURY,  JG_OP_SYNC,  JG_OP_LEAD,  JG_OP_GROUP,   JG_OP_ANNOUNCE, JG_OP_TAKE,
-        JG_OP_TAKE,    JG_OP_PLACE, JG_OP_PLACE, JG_OP_DROP,  JG_OP_SYNC};
+        JG_OP_CLAIM,   JG_OP_CLAIM,   JG_OP_CLAIM, JG_OP_CLAIM, JG_OP_CONFIRM, JG_OP_CONFIRM,  JG_OP_CONFIRM,
+        JG_OP_KEEP,    JG_OP_ADMIT,   JG_OP_ADMIT, JG_OP_ADMIT, JG_OP_ADMIT,   JG_OP_ADMIT,    JG_OP_RENEW,
+        JG_OP_RENEW,   JG_OP_TAKE,    JG_OP_TAKE,  JG_OP_PLACE, JG_OP_DROP,    JG_OP_COMPLETE, JG_OP_COMPLETE,
+        JG_OP_RELEASE, JG_OP_BURY,    JG_OP_SYNC,  JG_OP_LEAD,  JG_OP_GROUP,   JG_OP_ANNOUNCE, JG_OP_TAKE,
+        JG_OP_TAKE,    JG_OP_PLACE,   JG_OP_PLACE, JG_OP_DROP,  JG_OP_SYNC,    JG_OP_ADMIT,    JG_OP_ADMIT,
+        JG_OP_ADMIT,   JG_OP_COMPLETE};
+    static char member[JG_MEMBER_MAX_BYTES];
     *key = pick(cmp, KEYS);
     *epoch = cmp->epoch_count ? cmp->epoch_count - 1 - pick(cmp, cmp->epoch_count < 2 ? 1 : 2) : 0;
     struct jg_op op = {.kind = kinds[pick(cmp, sizeof kinds / sizeof kinds[0])]};
@@ -346,7 +227,15 @@ random_op(struct comparison *cmp, unsigned *key, unsigned *epoch)
         *key = cmp->asked_key;
     op.key = key_of(*key);
     op.jid = jid_of(*key, comes_again ? cmp->asked_job : pick(cmp, JOBS));
-    op.member = member_of(op.jid, pick(cmp, INSTANCES));
+    if (op.kind != JG_OP_CLAIM && !comes_again && !pick(cmp, 3))
+        op.jid = link_of_chain(op.jid, pick(cmp, LINKS));
+    op.member = member_at(op.jid, pick(cmp, INSTANCES), pick(cmp, 3) ? 17 : 18);
+    if ((op.kind == JG_OP_RENEW || op.kind == JG_OP_COMPLETE) && cmp->ran_jid[0] && pick(cmp, 2)) {
+        *key = cmp->ran_key;
+        op.key = key_of(*key);
+        op.jid = link_of_chain(cmp->ran_jid, (unsigned)jg_jid_number(cmp->ran_jid));
+        op.member = strcpy(member, cmp->ran_member);
+    }
     op.dedup = pick(cmp, 2) ? JG_DEDUP_UNTIL_EXECUTING : JG_DEDUP_UNTIL_EXECUTED;
     op.action = pick(cmp, 2) ? JG_DUP_MARK : JG_DUP_REJECT;
     op.candidate_of = op.kind == JG_OP_ADMIT && pick(cmp, 2) ? jid_of(*key, pick(cmp, JOBS)) : NULL;
@@ -354,32 +243,38 @@ random_op(struct comparison *cmp, unsigned *key, unsigned *epoch)
     op.dedup_provisional_ms = 1 * UNIT_MS + UNIT_MS / 2;
     op.run_ttl_ms = 2 * UNIT_MS + UNIT_MS / 2;
     add_limits(cmp, &op);
+    add_more(cmp, &op, token);
+    op.leave = op.kind == JG_OP_COMPLETE && !pick(cmp, 8);
     op.resumed = op.resumed || comes_again;
     add_names(cmp, &op);
     return op;
 }
 
 static void
-note_op(struct comparison *cmp, const struct jg_op *op, unsigned key, unsigned epoch)
+note_op(struct comparison *cmp, const struct jg_op *op, unsigned key, unsigned epoch, unsigned token)
 {
     char items[32] = "";
     for (size_t i = 0; i < op->item_count && i < 8; i++)
         snprintf(items + 3 * i, sizeof items - 3 * i, " %.2s", op->items[i] + strlen(op->items[i]) - 2);
     note(cmp,
-         "%-8s %s of key %u, %s, candidate_of=%s, on %.9s, epoch %u, limit %d%s%s%s hold_max %d held_in %d override "
-         "%d:%d%s%s%s items%s",
-         jg_scripts[op->kind].name, op->jid + JG_JID_CHARS - 1, key, jg_dedup_name(op->dedup),
-         op->candidate_of ? op->candidate_of + JG_JID_CHARS - 1 : "-",
-         strlen(op->member) > JG_JID_CHARS ? op->member + JG_JID_CHARS + 1 : op->member, epoch, (int)op->limit,
+         "%-8s %s of key %u, %s, candidate_of=%s, on %s, epoch %u, limit %d%s%s%s hold_max %d held_in %d override "
+         "%d:%d%s%s%s items%s, lease %s%s token %u capacity %d%s%s%s done_ttl_ms %d",
+         jg_scripts[op->kind].name, op->jid + JG_CHAIN_CHARS - 1, key, jg_dedup_name(op->dedup),
+         op->candidate_of ? op->candidate_of + JG_CHAIN_CHARS - 1 : "-",
+         strchr(op->member, '@') ? strchr(op->member, '@') + 1 : op->member, epoch, (int)op->limit,
          op->resumed ? " resumed" : "", op->last_try ? " last_try" : "", op->fresh ? " fresh" : "", (int)op->hold_max,
          (int)op->held_in, op->override_in.set, (int)op->override_in.limit, op->override_now ? " now" : "",
-         op->leave ? " leave" : "", op->force ? " force" : "", items);
+         op->leave ? " leave" : "", op->force ? " force" : "", items, jg_lease_name(op->lease),
+         op->lease_skips ? " skips" : "", token, (int)op->capacity, op->load_key ? " load" : "",
+         op->work_key ? " work" : "", op->failed ? " failed" : "", (int)op->done_ttl_ms);
 }
 
 static void
 note_sights(struct comparison *cmp, const struct jg_op *op)
 {
-    bool admit = op->kind == JG_OP_ADMIT, take = op->kind == JG_OP_TAKE;
+    bool admit = op->kind == JG_OP_ADMIT, take = op->kind == JG_OP_TAKE, complete = op->kind == JG_OP_COMPLETE;
+    bool hold = admit && op->verdict == JG_HOLD, later = admit && op->verdict == JG_LATER;
+    bool renew = op->kind == JG_OP_RENEW && op->lease;
     const bool seen[SIGHTS] = {
         [SAW_LIMIT] = admit && op->verdict == JG_HOLD && op->reason == JG_REASON_LIMIT,
         [SAW_BEHIND] = admit && op->reason == JG_REASON_BEHIND,
@@ -394,6 +289,20 @@ note_sights(struct comparison *cmp, const struct jg_op *op)
         [SAW_DROPPED] = op->kind == JG_OP_DROP && op->changed,
         [SAW_BURIED] = op->kind == JG_OP_BURY && op->changed,
         [SAW_OVERRIDE] = op->kind == JG_OP_SYNC && op->override.set,
+        [SAW_TOKEN] = admit && op->token > 0,
+        [SAW_LEASE] = hold && op->reason == JG_REASON_LEASE,
+        [SAW_TAKEN] = admit && op->reason == JG_REASON_TAKEN,
+        [SAW_CAPACITY] = hold && op->reason == JG_REASON_CAPACITY,
+        [SAW_LATER_MORE] = later && (op->reason == JG_REASON_CAPACITY || op->reason == JG_REASON_LEASE),
+        [SAW_DONE] = admit && op->reason == JG_REASON_DONE && !op->next[0],
+        [SAW_DONE_NEXT] = admit && op->reason == JG_REASON_DONE && op->next[0],
+        [SAW_COPY] = admit && op->reason == JG_REASON_COPY,
+        [SAW_NEXT] = complete && op->next[0] && !op->next_waits,
+        [SAW_NEXT_WAITS] = complete && op->next_waits && !op->failed,
+        [SAW_NEXT_AGAIN] = complete && op->failed,
+        [SAW_LEASED_AGAIN] = renew && op->changed,
+        [SAW_LEASED_OVER] = renew && !op->changed,
+        [SAW_LEASED_GRANT] = take && op->granted > 0 && op->limit_now == 0 && op->tickets > 0,
     };
     for (int i = 0; i < SIGHTS; i++)
         cmp->sights[i] += seen[i];
@@ -402,22 +311,38 @@ note_sights(struct comparison *cmp, const struct jg_op *op)
 static void
 step_operation(struct comparison *cmp)
 {
-    unsigned key, epoch;
-    struct jg_op op = random_op(cmp, &key, &epoch), answers[2];
+    unsigned key, epoch, token;
+    struct jg_op op = random_op(cmp, &key, &epoch, &token), answers[2];
     bool seen = pick(cmp, 2);
-    note_op(cmp, &op, key, epoch);
+    note_op(cmp, &op, key, epoch, token);
     for (int side = 0; side < 2; side++) {
         answers[side] = op;
         answers[side].class_name = cmp->sides[side].class_name;
         answers[side].epoch_in = cmp->epochs[side][epoch];
+        answers[side].token_in = op.kind == JG_OP_RENEW ? cmp->tokens[side][token] : 0;
         answers[side].override_in.at_ms = seen ? cmp->override_at_ms[side] : 0;
-        check(cmp, !jg_store_exec(cmp->sides[side].store, &answers[side], 1), "an operation that failed");
+        compare_check(cmp, !jg_store_exec(cmp->sides[side].store, &answers[side], 1), "an operation that failed");
         if (op.kind == JG_OP_SYNC && answers[side].override.at_ms)
             cmp->override_at_ms[side] = answers[side].override.at_ms;
     }
-    compare_answers(cmp, &answers[SUBJECT_MEMORY], &answers[SUBJECT_REDIS]);
+    compare_answers(cmp, key, &answers[SUBJECT_MEMORY], &answers[SUBJECT_REDIS]);
+    if (op.kind == JG_OP_ADMIT && answers[0].verdict == JG_RUN) {
+        cmp->ran_key = key;
+        strcpy(cmp->ran_jid, op.jid);
+        strcpy(cmp->ran_member, op.member);
+    }
     note_sights(cmp, &answers[SUBJECT_MEMORY]);
     compare_claim(cmp, key);
+}
+
+static void
+step_gauge(struct comparison *cmp)
+{
+    bool load = pick(cmp, 3);
+    int64_t value = (int64_t)pick(cmp, 4) - 1;
+    note(cmp, "the %s is %" PRId64, load ? "load" : "work", value);
+    for (int side = 0; side < 2; side++)
+        subject_set_gauge(&cmp->sides[side], load ? cmp->load_key : cmp->work_key, value);
 }
 
 static void
@@ -431,7 +356,7 @@ step_fate(struct comparison *cmp)
                  {"snapshot", subject_snapshot},
                  {"rewind", subject_rewind},
                  {"flush", subject_flush}};
-    unsigned fate = pick(cmp, 40);
+    unsigned fate = pick(cmp, 50);
     int64_t ms = (int64_t)(1 + pick(cmp, 2)) * UNIT_MS;
     if (fate < sizeof fates / sizeof fates[0])
         note(cmp, "%s", fates[fate].name);
@@ -455,9 +380,13 @@ main(int argc, char **argv)
     cmp.random = cmp.seed * 0x9e3779b97f4a7c15u + 1;
     for (int side = 0; side < 2; side++)
         subject_open(&cmp.sides[side], (enum subject_kind)side);
+    snprintf(cmp.load_key, sizeof cmp.load_key, "load-of-%s", cmp.sides[1].class_name);
+    snprintf(cmp.work_key, sizeof cmp.work_key, "work-of-%s", cmp.sides[1].class_name);
     for (; cmp.steps < steps; cmp.steps++) {
         if (pick(&cmp, 8))
             step_operation(&cmp);
+        else if (!pick(&cmp, 3))
+            step_gauge(&cmp);
         else
             step_fate(&cmp);
     }
@@ -465,7 +394,7 @@ main(int argc, char **argv)
     compare_class(&cmp);
     for (int i = 0; i < SIGHTS; i++) {
         printf("%u ", cmp.sights[i]);
-        check(&cmp, cmp.sights[i] || steps < LONG_RUN, "nothing: something never came up");
+        compare_check(&cmp, cmp.sights[i] || steps < LONG_RUN, "nothing: something never came up");
     }
     printf("\n");
     for (int side = 0; side < 2; side++)

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -287,4 +288,19 @@ arrange(enum jg_claim_state state, int mode)
     if (state == JG_CLAIM_RUNNING)
         expect_run(admit_on('a', 1));
     expect_claim(state, 'a');
+}
+
+const char *
+gauge_of(const char *what)
+{
+    static char texts[2][96];
+    char *text = texts[what[0] == 'l'];
+    snprintf(text, sizeof texts[0], "%s-of-%s", what, subject.class_name);
+    return text;
+}
+
+void
+set_load(int64_t value)
+{
+    subject_set_gauge(&subject, gauge_of("load"), value);
 }

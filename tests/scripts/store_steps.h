@@ -62,4 +62,8 @@ void expect_no_claim(void);
 /* Bring the claim, from none, into that state, owned by job `a` in `mode`. */
 void arrange(enum jg_claim_state state, int mode);
 
+/* The keys of the class's gauges: of `load`, of `work`. */
+const char *gauge_of(const char *what);
+void set_load(int64_t value);
+
 #endif

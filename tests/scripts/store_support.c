@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "connectors/redis/conn.h"
@@ -54,8 +55,22 @@ jid_of(unsigned key, unsigned number)
 const char *
 member_of(const char *jid, unsigned instance)
 {
+    return member_at(jid, instance, 17);
+}
+
+const char *
+member_at(const char *jid, unsigned instance, unsigned position)
+{
     char *text = next_text();
-    snprintf(text, 160, "%s@instance%u@jobs/0/17", jid, instance);
+    snprintf(text, 160, "%s@instance%u@jobs/0/%u", jid, instance, position);
+    return text;
+}
+
+const char *
+link_of_chain(const char *jid, unsigned number)
+{
+    char *text = next_text();
+    snprintf(text, 160, number ? "%.*s-%u" : "%.*s", JG_CHAIN_CHARS, jid, number);
     return text;
 }
 
@@ -86,6 +101,12 @@ subject_command(struct subject *subject, const char *format, ...)
     va_end(args);
     must(reply && reply->type != REDIS_REPLY_ERROR);
     return reply;
+}
+
+void
+subject_pause(void)
+{
+    usleep(1000);
 }
 
 static long long
@@ -277,6 +298,17 @@ subject_advance(struct subject *subject, int64_t ms)
     advance_keys(subject, ms);
     if (get_since(subject) > EVER)
         set_since(subject, get_since(subject) - ms);
+}
+
+void
+subject_set_gauge(struct subject *subject, const char *key, int64_t value)
+{
+    if (subject->kind == SUBJECT_MEMORY)
+        jg_memory_set_gauge("suite", key, value);
+    else if (value < 0)
+        ignore(subject_command(subject, "DEL %s", key));
+    else
+        ignore(subject_command(subject, "SET %s %lld", key, (long long)value));
 }
 
 /* An epoch's number is a time in milliseconds: two within one would be the same, which no restart is quick enough for.

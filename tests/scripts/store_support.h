@@ -36,6 +36,11 @@ void subject_flush(struct subject *subject);
 void subject_snapshot(struct subject *subject);
 void subject_rewind(struct subject *subject);
 
+/* A gauge as an application would keep it, of a key of this class only; negative: there is none. */
+void subject_set_gauge(struct subject *subject, const char *key, int64_t value);
+/* A millisecond, for what comes by itself. */
+void subject_pause(void);
+
 /* A command of the test's own, in hiredis' format (which has %b); the caller frees the reply. */
 redisReply *subject_command(struct subject *subject, const char *format, ...);
 
@@ -47,5 +52,8 @@ void must_hold(bool holds, const char *what, const char *file, int line);
 const char *key_of(unsigned key);
 const char *jid_of(unsigned key, unsigned number);
 const char *member_of(const char *jid, unsigned instance);
+/* A later one of a jid's chain; number 0: itself. A run at another position than member_of's. */
+const char *link_of_chain(const char *jid, unsigned number);
+const char *member_at(const char *jid, unsigned instance, unsigned position);
 
 #endif

@@ -92,6 +92,74 @@
     X(a_ticket_has_its_position_until_it_is_dropped)                                                                   \
     X(a_buried_job_leaves_its_claim_to_an_heir_or_ends_it)                                                             \
     X(no_interleaving_exceeds_the_limit)                                                                               \
+    /* store_leases.c: leases, tokens, no-ops, what is done */                                                         \
+    X(a_lease_is_given_to_one_run_at_a_time)                                                                           \
+    X(each_job_key_has_a_lease_of_its_own)                                                                             \
+    X(a_class_without_a_lease_gives_no_token)                                                                          \
+    X(a_token_is_larger_than_any_before)                                                                               \
+    X(a_token_that_was_put_back_is_counted_on_from)                                                                    \
+    X(a_holder_that_expired_frees_its_lease_and_ends_nothing)                                                          \
+    X(a_renewed_run_keeps_its_lease)                                                                                   \
+    X(a_run_whose_lease_another_has_is_over)                                                                           \
+    X(a_no_op_is_remembered_and_its_claim_goes_to_its_candidate)                                                       \
+    X(a_no_op_ends_its_claim)                                                                                          \
+    X(a_job_that_started_is_held_while_another_has_its_lease)                                                          \
+    X(a_job_that_was_held_is_held_again_while_another_has_its_lease)                                                   \
+    X(that_a_leased_job_started_is_known_until_its_end)                                                                \
+    X(that_a_leased_job_started_is_known_for_a_while_after_it_was_renewed)                                             \
+    X(a_no_op_goes_before_waiting_in_line)                                                                             \
+    X(a_ticketed_job_waits_for_the_lease_and_is_then_held)                                                             \
+    X(a_job_whose_own_run_has_the_lease_is_held_and_then_recognised_as_done)                                           \
+    X(completing_a_done_job_again_answers_the_same)                                                                    \
+    X(a_lease_that_got_free_wakes_the_resumer)                                                                         \
+    X(a_lease_comes_back_after_its_loss)                                                                               \
+    X(a_leased_run_that_the_store_lost_is_done_when_it_ends)                                                           \
+    X(a_lease_does_not_come_back_over_a_larger_token)                                                                  \
+    X(a_done_run_does_not_come_back)                                                                                   \
+    X(an_operation_on_leases_that_lacks_something_is_refused)                                                          \
+    /* store_chains.c: capacity, successors, failures */                                                               \
+    X(a_job_below_capacity_runs_and_goes_on)                                                                           \
+    X(a_job_at_capacity_is_held_and_its_successor_waits)                                                               \
+    X(a_ticketed_job_at_capacity_waits_and_is_then_held)                                                               \
+    X(a_chain_ends_when_no_work_remains)                                                                               \
+    X(without_a_gauge_of_work_there_is_always_more)                                                                    \
+    X(a_wrong_gauge_counts_as_full_and_as_work)                                                                        \
+    X(a_gauge_is_a_number_or_the_size_of_a_collection)                                                                 \
+    X(a_done_job_that_comes_again_gets_the_same_successor)                                                             \
+    X(a_job_that_was_held_while_it_ran_gets_the_successor_where_it_comes_up)                                           \
+    X(a_copy_of_a_started_job_is_skipped)                                                                              \
+    X(a_successor_of_a_class_without_capacity_is_no_copy_of_another)                                                   \
+    X(a_started_job_that_was_held_since_may_start_elsewhere)                                                           \
+    X(a_run_that_ends_while_its_copy_is_held_continues_its_chain)                                                      \
+    X(a_run_that_expired_continues_its_chain_unless_another_did)                                                       \
+    X(a_failed_job_waits_and_keeps_its_claim)                                                                          \
+    X(a_failed_job_is_never_lost)                                                                                      \
+    X(until_executed_passes_its_claim_to_the_successor)                                                                \
+    X(until_executing_gives_the_successor_a_claim_unless_another_has_it)                                               \
+    X(without_dedup_a_successor_has_no_claim)                                                                          \
+    X(a_chain_ends_with_its_last_number)                                                                               \
+    X(a_chain_comes_back_after_its_loss)                                                                               \
+    X(a_run_that_the_store_lost_continues_its_chain)                                                                   \
+    X(a_run_that_failed_does_not_come_back_in_a_class_of_any_kind)                                                     \
+    X(a_retry_that_its_run_did_not_enqueue_is_enqueued_by_the_run_that_ends_after_it)                                  \
+    X(a_run_that_ends_after_the_successor_started_gives_it_no_claim)                                                   \
+    X(a_run_that_ends_late_changes_nothing_of_the_run_that_ended_before)                                               \
+    X(a_run_that_leaves_frees_its_slot_and_lease_and_ends_nothing)                                                     \
+    X(newcomers_go_behind_a_successor_that_waits)                                                                      \
+    X(a_successor_waits_for_the_lease_of_its_predecessor)                                                              \
+    X(burying_a_job_ends_its_chain_unless_a_later_one_started)                                                         \
+    X(a_chain_is_forgotten_after_its_end_or_a_month)                                                                   \
+    /* store_take.c: tickets of classes with a lease or a capacity */                                                  \
+    X(a_take_gives_one_ticket_for_one_free_lease)                                                                      \
+    X(a_take_gives_as_many_tickets_as_the_load_is_below_the_capacity)                                                  \
+    X(a_take_says_why_nothing_is_granted)                                                                              \
+    X(a_take_gives_one_ticket_for_each_job_key)                                                                        \
+    X(an_override_counts_for_classes_with_a_lease_or_a_capacity_too)                                                   \
+    /* store_reports.c: what people are shown of that */                                                               \
+    X(a_report_shows_who_has_a_lease_and_what_token)                                                                   \
+    X(a_report_shows_no_owner_that_expired)                                                                            \
+    X(a_report_shows_what_is_known_of_a_job)                                                                           \
+    X(a_report_shows_load_and_work)                                                                                    \
     /* store_groups.c: who resumes, who is woken, who told what */                                                     \
     X(one_instance_leads_until_it_leaves_or_is_late)                                                                   \
     X(an_announcement_changes_what_the_leader_is_told)                                                                 \

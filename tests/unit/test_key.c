@@ -60,7 +60,7 @@ a_jid_is_new_each_time_and_begins_with_its_key(void **state)
     char jids[1000][JG_JID_CHARS + 1];
     for (size_t i = 0; i < 1000; i++) {
         jg_jid_new(A_KEY, jids[i]);
-        assert_int_equal(strlen(jids[i]), JG_JID_CHARS);
+        assert_int_equal(strlen(jids[i]), JG_CHAIN_CHARS);
         assert_memory_equal(jids[i], A_KEY "-", JG_KEY_CHARS + 1);
         assert_true(jg_jid_valid(jids[i], strlen(jids[i])));
         for (size_t j = 0; j < i; j++)
@@ -86,7 +86,7 @@ a_forked_child_makes_other_jids_than_its_parent(void **state)
     assert_int_equal(waitpid(child, NULL, 0), child);
     close(ends[0]);
     close(ends[1]);
-    assert_true(jg_jid_valid(theirs, JG_JID_CHARS));
+    assert_true(jg_jid_valid(theirs, JG_CHAIN_CHARS));
     assert_string_not_equal(ours, theirs);
 }
 
@@ -106,6 +106,29 @@ only_what_a_plugin_made_has_the_form_of_a_jid(void **state)
                                       "jobs/0/17"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_false(jg_jid_valid(bad[i], strlen(bad[i])));
+}
+
+#define FIRST A_KEY "-0123456789abcdef0123"
+
+static void
+the_jids_of_a_chain_count_up_from_its_first(void **state)
+{
+    (void)state;
+    static const char *const good[] = {FIRST "-1", FIRST "-17", FIRST "-9999999999"};
+    static const char *const bad[] = {FIRST "-",   FIRST "-0",           FIRST "-01",
+                                      FIRST "-1a", FIRST "-99999999990", FIRST "+1"};
+    char next[JG_JID_CHARS + 1];
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        assert_true(jg_jid_valid(good[i], strlen(good[i])));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_false(jg_jid_valid(bad[i], strlen(bad[i])));
+    assert_int_equal(jg_jid_number(FIRST), 0);
+    assert_int_equal(jg_jid_number(FIRST "-17"), 17);
+    assert_true(jg_jid_next(FIRST, next));
+    assert_string_equal(next, FIRST "-1");
+    assert_true(jg_jid_next(FIRST "-99", next));
+    assert_string_equal(next, FIRST "-100");
+    assert_false(jg_jid_next(FIRST "-9999999999", next));
 }
 
 static void
@@ -135,6 +158,7 @@ main(void)
         cmocka_unit_test(a_jid_is_new_each_time_and_begins_with_its_key),
         cmocka_unit_test(a_forked_child_makes_other_jids_than_its_parent),
         cmocka_unit_test(only_what_a_plugin_made_has_the_form_of_a_jid),
+        cmocka_unit_test(the_jids_of_a_chain_count_up_from_its_first),
         cmocka_unit_test(a_dedup_mode_is_read_back_from_its_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -58,7 +58,7 @@ a_claim_is_kept_alive_every_third_of_its_provisional_time(void **state)
     struct jg_pending *keep;
     while ((keep = jg_unacked_due(&unacked, 1000, &dropped)) != NULL) {
         assert_int_equal(keep->op.kind, JG_OP_KEEP);
-        kept[keep->op.jid[JG_JID_CHARS - 1] - '0'] = true;
+        kept[keep->op.jid[JG_CHAIN_CHARS - 1] - '0'] = true;
         jg_pending_destroy(keep);
     }
     assert_true(kept[2]);

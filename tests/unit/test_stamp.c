@@ -112,7 +112,8 @@ headers_of_a_later_version_are_left_alone(void **state)
     assert_int_equal(read_with(NULL, NULL, "jobgate-lease-token", "12", NULL), JG_STAMP_OURS);
 }
 
-/* A whole stamp and what tells of being held, but `name` has `value` (NULL: is missing). */
+/* A whole stamp and what tells of being held, but `name` has `value` (NULL: is missing), also where it is none of
+ * these. */
 static enum jg_stamped
 read_held(const char *name, const char *value, struct jg_stamp *out)
 {
@@ -121,13 +122,17 @@ read_held(const char *name, const char *value, struct jg_stamp *out)
         {"jobgate-held-time", "1690000000000"},  {"jobgate-resumed", "2"},
     };
     struct jg_stamp_reader reader = {.any = false};
+    bool found = !name;
     for (size_t i = 0; i < WHOLE; i++)
         add(&reader, whole[i][0], whole[i][1]);
     for (size_t i = 0; i < sizeof held / sizeof *held; i++) {
         bool changed = name && strcmp(held[i][0], name) == 0;
+        found = found || changed;
         if (!changed || value)
             add(&reader, held[i][0], changed ? value : held[i][1]);
     }
+    if (!found)
+        add(&reader, name, value);
     if (out)
         *out = reader.stamp;
     return jg_stamp_reader_end(&reader);
@@ -147,6 +152,12 @@ where_since_when_and_why_a_job_was_held_is_read(void **state)
     assert_int_equal(read_held("jobgate-resumed", NULL, &stamp), JG_STAMP_OURS);
     assert_int_equal(stamp.resumed, 0);
     assert_int_equal(read_with("jobgate-dedup", "none", NULL, NULL, NULL), JG_STAMP_OURS); /* held without a claim */
+    assert_int_equal(read_held("jobgate-not-before", "1700000000500", &stamp), JG_STAMP_OURS);
+    assert_int_equal(stamp.not_before_ms, INT64_C(1700000000500));
+    assert_int_equal(read_held("jobgate-attempt", "3", &stamp), JG_STAMP_OURS);
+    assert_int_equal(stamp.attempt, 3);
+    assert_int_equal(read_held("jobgate-not-before", "soon", &stamp), JG_STAMP_FOREIGN);
+    assert_int_equal(read_with(NULL, NULL, "jobgate-not-before", "1700000000500", NULL), JG_STAMP_FOREIGN);
 }
 
 static void

@@ -1,26 +1,44 @@
 -- admit: may this job start now?
--- KEYS  1 epoch  2 stats  3 claim  4 run  5 was  6 was_original  7 tkt  8 held  9 limits
+-- KEYS  1 epoch  2 stats  3 claim  4 run  5 was  6 was_original  7 tkt  8 held  9 limits  10 lease  11 done  12 chain
 -- ARGV  1 run_id  2 jid  3 mode  4 member  5 candidate_of  6 run_ttl_ms  7 ttl_ms  8 limit
---       9 resumed  10 last_try  11 fresh  12 grace_ms  13 hold_max  14 channel
--- OUT   {verdict, original, epoch, reason}     verdict: run, skip, hold, later; reason: none, limit, behind, paused,
---       grace, full
+--       9 resumed  10 last_try  11 fresh  12 grace_ms  13 hold_max  14 channel  15 lease  16 lease_skips
+--       17 capacity  18 load  19 done_ttl_ms  20 provisional_ms
+-- OUT   {verdict, original, epoch, reason, token, next, waits, load, gauge}     verdict: run, skip, hold, later; reason:
+--       none, limit, behind, paused, grace, full, lease, capacity, done, taken, copy; gauge: fine, absent, wrong
 -- TIME  the server's, never the caller's
--- AGAIN who is no candidate never gets skip. A candidate that got run may get skip, but only once its original is
---       certain to come up, or came up, after the candidate was produced; while its run is a member (until_executed, or
---       a limit) it gets run. One that got skip may get run when that knowledge has expired. Of a class with a limit,
---       run stays run while the member lives; hold may become run, and is counted once more; later decided nothing.
+-- AGAIN who is no candidate never gets skip, but for leases and chains. A candidate that got run may get skip, but only
+--       once its original is certain to come up, or came up, after the candidate was produced; while its run is a member
+--       (of any class but a plain until_executing one) it gets run. One that got skip may get run when that knowledge
+--       has expired. Run stays run, with its token, while the member lives; hold may become run, and is counted once
+--       more; later decided nothing. Done, taken and copy stay while that is known; taken becomes done.
 -- COST  inner commands without a limit: until_executing 4 owner (5 with candidates), 3 otherwise; until_executed 8
 --       owner, 6 otherwise; a candidate: 1 or 2 more; resumed: 1 more. With a limit: until_executing 8 more,
---       until_executed 5 more (4 and 1 when the member runs already); held 11 at most, 2 more the claim's owner
+--       until_executed 5 more (4 and 1 when the member runs already); held 11 at most, 2 more the claim's owner. A lease
+--       without a limit: until_executing 14 more (6 when the member runs already), held 14, 2 more where others end as
+--       no-ops, 2 more when it has an owner; a capacity: 12 more, and 1 when its gauge exists; done or a copy: 3 to 6
+--       more
 
 local jid, mode, member, candidate_of, run_ttl_ms, ttl_ms = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local own_limit, resumed, last_try, hold_max = tonumber(ARGV[8]), ARGV[9] == '1', ARGV[10] == '1', tonumber(ARGV[13])
+local leased, lease_skips, capacity = ARGV[15] ~= 'none', ARGV[16] == '1', tonumber(ARGV[17])
+local done_ttl_ms, provisional_ms, number = ARGV[19], ARGV[20], number_of(jid)
 local executed = mode == 'until_executed'
--- A run of either kind is a member of `run` until it is completed.
-local lasts = executed or own_limit ~= 0
+local gated = own_limit ~= 0 or leased or capacity > 0
+-- Such a run is a member of `run` until it is completed.
+local lasts = executed or gated
+local brief_ms = brief_of(number, capacity, done_ttl_ms)
+local recorded = leased or not brief_ms
 local claim = redis.call('HMGET', KEYS[3], 'jid', 'st', 'ep', 'nc', 'cn', 'ca', 'run')
 local owner, state, claim_epoch, candidates = claim[1], claim[2], claim[3], tonumber(claim[4])
+local heirs = {claim[5], claim[6]}
+local load, load_trouble = -1, 'fine'
+local lease, chain = {}, {}
 local now
+
+local function answer(verdict, reason, original, token, next, waits)
+    return {verdict, original or '', tonumber(epoch), reason, token or 0, next or '', tonumber(waits) or 0, load,
+            load_trouble}
+end
 
 -- Is the original certain to come up after this candidate was produced, or did it? For until_executed it is enough that
 -- its work was unfinished then. A running original says nothing about when it started: `renew` may have put its state
@@ -36,37 +54,79 @@ local function original_stands()
     return was == 'until_executing' or executed and was == 'until_executed'
 end
 
-local function leave()
-    local fields = {}
-    if claim[5] == jid then
-        table.insert(fields, 'cn')
+-- It ends here: its ticket serves another, its claim goes to an heir.
+local function skip(counter)
+    if owner ~= jid then
+        forget(KEYS[3], heirs, jid)
+    elseif state ~= 'r' then
+        pass_on(KEYS[3], heirs, claim_epoch, ttl_ms, provisional_ms)
     end
-    if claim[6] == jid then
-        table.insert(fields, 'ca')
+    if resumed and redis.call('HDEL', KEYS[7], jid) == 1 and held_by(KEYS[8]) > 0 then
+        redis.call('PUBLISH', ARGV[14], 'slot')
     end
-    if #fields > 0 then
-        redis.call('HDEL', KEYS[3], unpack(fields))
-    end
+    count(counter)
 end
 
--- What the limit says to a job that does not run yet. The resumer's tickets go before newcomers, who go behind whatever
--- is held: else those would starve.
-local function ask_limit()
-    local limit = limit_by(redis.call('HGET', KEYS[9], 'override'), own_limit)
-    if limit == 0 then
-        return 'run', 'none'
+-- Who holds the lease: nobody (nil), or (lease) a run that this job waits for; (taken) it ends as a no-op instead. Only
+-- one that nothing was promised to does: it never started, nor was held, nor succeeds another; else it would be lost.
+local function lease_bars()
+    if not leased then
+        return nil
     end
+    lease = redis.call('HMGET', KEYS[10], 'm', 'tok')
+    if not lease_lives(KEYS[4], lease[1]) then
+        return nil
+    end
+    local is_new = number == 0 and not resumed and not chain[1] and chain_of(lease[1]) ~= chain_of(jid)
+    return lease_skips and is_new and 'taken' or 'lease'
+end
+
+-- Has this position to enqueue the job again, since its run may not have? Only where it ran: another one is a copy, and
+-- if each enqueued one more, copies would be as immortal as their chain. One that was held while it ran elsewhere
+-- stands for that; where it comes up is not known before.
+local function is_next_due(done)
+    if done[2] == '' then
+        return false
+    end
+    if done[4] == '' then
+        done[4] = position_of(member)
+        redis.call('HSET', KEYS[11], 'at', done[4])
+    end
+    return done[4] == position_of(member)
+end
+
+-- What is said to a job that does not run yet. The resumer's tickets go before newcomers, who go behind whatever is
+-- held: else those would starve.
+local function ask()
+    local limit = limit_by(redis.call('HGET', KEYS[9], 'override'), own_limit)
     if limit < 0 then
         return 'hold', 'paused'
+    end
+    if limit == 0 and not leased and capacity == 0 then
+        return 'run', 'none'
     end
     if not settle(now, ARGV[12], ARGV[11]) then
         return 'later', 'grace'
     end
-    if resumed and redis.call('HEXISTS', KEYS[7], jid) == 1 then
-        if redis.call('ZCARD', KEYS[4]) < limit then
-            return 'run', 'none'
+    if capacity > 0 then
+        load, load_trouble = gauge(ARGV[18])
+    end
+    local lease_bar = lease_bars()
+    local function bar()
+        if limit > 0 and redis.call('ZCARD', KEYS[4]) >= limit then
+            return 'limit'
         end
-        return last_try and 'hold' or 'later', 'limit'
+        if capacity > 0 and (load >= capacity or load_trouble == 'wrong') then
+            return 'capacity'
+        end
+        return lease_bar
+    end
+    if resumed and redis.call('HEXISTS', KEYS[7], jid) == 1 then
+        local reason = bar()
+        return reason and (last_try and 'hold' or 'later') or 'run', reason or 'none'
+    end
+    if lease_bar == 'taken' then
+        return 'skip', 'taken'
     end
     -- With no room to be held, a newcomer takes a free slot out of turn: what is held comes back behind it in the same
     -- partition, so it must not wait for that.
@@ -74,13 +134,15 @@ local function ask_limit()
     if not full and (held_by(KEYS[8]) > 0 or redis.call('HLEN', KEYS[7]) > 0) then
         return 'hold', 'behind'
     end
-    if redis.call('ZCARD', KEYS[4]) < limit then
+    local reason = bar()
+    if not reason then
         return 'run', 'none'
     end
-    return full and 'later' or 'hold', full and 'full' or 'limit'
+    return full and 'later' or 'hold', full and 'full' or reason
 end
 
--- A held job comes up again, so its claim is certain. A candidate stays one: it may yet become heir.
+-- A held job comes up again, so its claim is certain. A candidate stays one: it may yet become heir. It comes up at
+-- another position, which is no copy then; but it may come up here once more before, and is no no-op.
 local function hold()
     if resumed then
         redis.call('HDEL', KEYS[7], jid)
@@ -90,7 +152,28 @@ local function hold()
         redis.call('HSET', KEYS[3], 'st', 'h', 'ep', epoch)
         redis.call('PEXPIRE', KEYS[3], ttl_ms)
     end
+    local promised = leased and lease_skips and number == 0 and not resumed and not chain[1]
+    if promised or tonumber(chain[1]) == number and chain[2] ~= '' then
+        set_chain(KEYS[12], number, '', brief_ms)
+    end
     count('held')
+end
+
+-- The token. A run that is told again has it already, or has no lease, when its class had none at its start.
+local function take_lease(runs)
+    local token = tonumber(lease[2]) or 0
+    if runs then
+        lease = redis.call('HMGET', KEYS[10], 'm', 'tok')
+        if lease[1] ~= member then
+            return 0
+        end
+        token = tonumber(lease[2])
+    else
+        token = math.max(token + 1, now)
+        redis.call('HSET', KEYS[10], 'm', member, 'tok', digits(token))
+    end
+    redis.call('PEXPIRE', KEYS[10], digits(tonumber(run_ttl_ms) + LEASE_FREE_MS))
+    return token
 end
 
 if lasts then
@@ -98,28 +181,49 @@ if lasts then
     redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', digits(now))
 end
 local candidate = candidate_of ~= '' and owner ~= jid
-local runs = lasts and (candidate or own_limit ~= 0) and redis.call('ZSCORE', KEYS[4], member)
-if candidate and not runs and original_stands() then
-    leave()
-    if resumed and redis.call('HDEL', KEYS[7], jid) == 1 and held_by(KEYS[8]) > 0 then
-        redis.call('PUBLISH', ARGV[14], 'slot')
+local remembers = recorded or tonumber(done_ttl_ms) > 0
+local runs = lasts and (candidate or gated or remembers) and redis.call('ZSCORE', KEYS[4], member)
+if remembers and not runs then
+    local done = redis.call('HMGET', KEYS[11], 'm', 'next', 'waits', 'at')
+    if done[1] then
+        skip('skipped')
+        if not is_next_due(done) then
+            return answer('skip', 'done')
+        end
+        return answer('skip', 'done', '', 0, done[2], done[3])
     end
-    count('skipped')
-    return {'skip', candidate_of, tonumber(epoch), 'none'}
 end
-if own_limit ~= 0 and not runs then
-    local verdict, reason = ask_limit()
+if recorded and not runs then
+    chain = redis.call('HMGET', KEYS[12], 'n', 'm')
+    local started = tonumber(chain[1]) or -1
+    if started > number or started == number and chain[2] ~= '' and position_of(chain[2]) ~= position_of(member) then
+        skip('skipped')
+        return answer('skip', 'copy')
+    end
+end
+if candidate and not runs and original_stands() then
+    skip('skipped')
+    return answer('skip', 'none', candidate_of)
+end
+if gated and not runs then
+    local verdict, reason = ask()
     if verdict == 'hold' and reason == 'paused' and not resumed and hold_max > 0 and held_by(KEYS[8]) >= hold_max then
         verdict, reason = 'later', 'full'
     end
     if verdict == 'hold' then
         hold()
+    elseif verdict == 'skip' then
+        skip('noops')
+        if tonumber(done_ttl_ms) > 0 then
+            redis.call('HSET', KEYS[11], 'm', '', 'next', '', 'waits', 0, 'at', '')
+            redis.call('PEXPIRE', KEYS[11], done_ttl_ms)
+        end
     end
     if verdict ~= 'run' then
-        return {verdict, '', tonumber(epoch), reason}
+        return answer(verdict, reason)
     end
 end
-leave()
+forget(KEYS[3], heirs, jid)
 if resumed then
     redis.call('HDEL', KEYS[7], jid)
 end
@@ -137,5 +241,8 @@ if owner == jid then
         end
     end
 end
+if recorded and not runs then
+    set_chain(KEYS[12], number, member, brief_ms)
+end
 count('admitted')
-return {'run', '', tonumber(epoch), 'none'}
+return answer('run', 'none', '', leased and take_lease(runs) or 0)

@@ -1,22 +1,58 @@
--- renew: this job still runs (until_executed, or a limit)
--- KEYS  1 epoch  2 stats  3 claim  4 run  5 held
--- ARGV  1 run_id  2 jid  3 member  4 run_ttl_ms  5 ttl_ms  6 epoch_in  7 channel
--- OUT   {changed, epoch}     changed: the run is a member
+-- renew: this job still runs (until_executed, a limit, a lease or a capacity)
+-- KEYS  1 epoch  2 stats  3 claim  4 run  5 held  6 lease  7 done  8 chain
+-- ARGV  1 run_id  2 jid  3 member  4 run_ttl_ms  5 ttl_ms  6 epoch_in  7 channel  8 lease  9 token_in  10 capacity
+--       11 done_ttl_ms
+-- OUT   {changed, epoch}     changed: the run is a member, and holds its lease
 -- TIME  the server's, never the caller's
 -- AGAIN the TTLs start once more
--- COST  inner commands: 8, 6 when the claim is another's; 1 or 2 more when other runs have expired
+-- COST  inner commands: 8, 6 when the claim is another's; with a lease 3 more; 1 or 2 more when other runs have expired
 --
 -- A member that is missing comes back only when the store lost data since it was admitted (epoch_in is another than the
--- current epoch); else its run had expired, and is over. Never creates a claim; puts the state of its own back.
+-- current epoch), and does not know it as done; else its run had expired, and is over. So is one whose lease was given
+-- to another: in the same epoch when that has it, in a new one when a larger token is known. Never creates a claim; puts
+-- the state of its own back, and in a new epoch its lease and its chain. What is kept briefly of a job with a lease,
+-- that it started, is kept on: when its run dies, it comes again.
 
 local jid, member, run_ttl_ms, ttl_ms, epoch_in = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local leased, token, number = ARGV[8] ~= 'none' and ARGV[9] ~= '0', tonumber(ARGV[9]), number_of(jid)
+local capacity = tonumber(ARGV[10])
+local gated = ARGV[8] ~= 'none' or capacity > 0
 local now = now_ms()
-local reaped = redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', digits(now))
-local alive = epoch_in ~= epoch or redis.call('ZSCORE', KEYS[4], member)
+local freed = redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', digits(now))
+local alive = redis.call('ZSCORE', KEYS[4], member)
+if not alive and epoch_in ~= epoch then
+    alive = redis.call('EXISTS', KEYS[7]) == 0
+end
+
+if alive and leased then
+    local lease = redis.call('HMGET', KEYS[6], 'm', 'tok')
+    if epoch_in == epoch then
+        alive = lease[1] == member
+    else
+        alive = (tonumber(lease[2]) or 0) <= token
+        if alive then
+            redis.call('HSET', KEYS[6], 'm', member, 'tok', ARGV[9])
+        end
+    end
+    if alive then
+        redis.call('PEXPIRE', KEYS[6], digits(tonumber(run_ttl_ms) + LEASE_FREE_MS))
+    else
+        freed = freed + redis.call('ZREM', KEYS[4], member)
+    end
+end
 if alive then
     redis.call('ZADD', KEYS[4], digits(now + tonumber(run_ttl_ms)), member)
+    local brief_ms = brief_of(number, capacity, ARGV[11])
+    if epoch_in ~= epoch and (gated or not brief_ms) then
+        local started = tonumber(redis.call('HGET', KEYS[8], 'n'))
+        if not started or started < number then
+            set_chain(KEYS[8], number, member, brief_ms)
+        end
+    elseif gated and brief_ms then
+        redis.call('PEXPIRE', KEYS[8], brief_ms)
+    end
 end
-if reaped > 0 and held_by(KEYS[5]) > 0 then
+if freed > 0 and held_by(KEYS[5]) > 0 then
     redis.call('PUBLISH', ARGV[7], 'slot')
 end
 local claim = redis.call('HMGET', KEYS[3], 'jid', 'ep', 'run')

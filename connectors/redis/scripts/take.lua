@@ -1,26 +1,77 @@
 -- take: tickets for the jobs that are held longest
--- KEYS  1 epoch  2 stats  3 run  4 tkt  5 held  6 limits
+-- KEYS  1 epoch  2 stats  3 run  4 tkt  5 held  6 limits  7 lease
 -- ARGV  1 run_id  2 held_in  3 oldest_held_in  4 grace_ms  5 fresh  6 items
--- OUT   {granted, limit, ahead, max_age_ms, running, tickets, reason}     reason: none, grace
+-- OUT   {granted, limit, ahead, max_age_ms, running, tickets, reason, load, gauge}     reason: none, grace,
+--       limit, capacity, lease; gauge: fine, absent, wrong
 -- TIME  the server's, never the caller's
 -- AGAIN the same items are granted again
--- COST  inner commands: 6, 1 more when held_in is told, 2 more for each ticket, 1 for each that was there
+-- COST  inner commands: 6, 1 more when held_in is told, 2 more for each ticket, 1 for each that was there; 1 or 2 more
+--       with a lease of the class, 2 with a capacity; with a lease of job keys 1, and 1 or 2 for each ticket
 --
 -- A ticket holds no slot. As many are out as there are free slots, and `ahead` more, since a resumed job takes its time
--- to come up. Without a limit no tickets are needed; of a class that nobody has told anything of, none are given.
+-- to come up; as many as there are free leases; as many as the load is below the capacity. Of job keys with leases, the
+-- items before the first that has to wait. Without all that no tickets are needed; of a class that nobody has told
+-- anything of, none are given. The leases of job keys have names made of KEYS 7. `reason`: why nothing is granted.
 
 local held_in = tonumber(ARGV[2])
 local now = now_ms()
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', digits(now))
-local told = redis.call('HMGET', KEYS[6], 'override', 'limit', 'ahead', 'max_age')
+local told = redis.call('HMGET', KEYS[6], 'override', 'limit', 'ahead', 'max_age', 'lease', 'capacity', 'load')
 local limit, ahead = limit_by(told[1], told[2]), tonumber(told[3]) or 0
+local lease, capacity = told[5] or 'none', tonumber(told[6]) or 0
 local running, tickets = redis.call('ZCARD', KEYS[3]), redis.call('HLEN', KEYS[4])
-local gives = limit == 0 or limit and limit > 0 and settle(now, ARGV[4], ARGV[5])
-local allowed = gives and math.max(0, limit - running) + ahead - tickets
+local gated = limit ~= 0 or lease ~= 'none' or capacity > 0
+local gives = limit and limit >= 0 and (not gated or settle(now, ARGV[4], ARGV[5]))
+local load, trouble = -1, 'fine'
+local busy_keys
+local bar = 'none'
+
+local function may_take()
+    local allowed = math.huge
+    local function allow(most, reason)
+        allowed = math.min(allowed, most)
+        bar = bar == 'none' and most <= 0 and reason or bar
+    end
+    if limit > 0 then
+        allow(math.max(0, limit - running) + ahead - tickets, 'limit')
+    end
+    if capacity > 0 then
+        load, trouble = gauge(told[7] or '')
+        local room = trouble == 'wrong' and 0 or math.max(0, capacity - math.max(0, load))
+        allow(room - tickets, 'capacity')
+    end
+    if lease == 'class' then
+        local free = lease_lives(KEYS[3], redis.call('HGET', KEYS[7], 'm')) and 0 or 1
+        allow(free - tickets, 'lease')
+    end
+    return allowed
+end
+
+-- Has this job's key a ticket out, or its lease an owner?
+local function key_waits(jid)
+    if lease ~= 'key' then
+        return false
+    end
+    if not busy_keys then
+        busy_keys = {}
+        for _, other in ipairs(redis.call('HKEYS', KEYS[4])) do
+            busy_keys[string.sub(other, 1, 32)] = true
+        end
+    end
+    local key = string.sub(jid, 1, 32)
+    if busy_keys[key] or lease_lives(KEYS[3], redis.call('HGET', KEYS[7] .. ':' .. key, 'm')) then
+        return true
+    end
+    busy_keys[key] = true
+    return false
+end
+
+local allowed = gives and may_take()
 local granted, item = 0, gives and ARGV[6]
 while item do
-    if limit ~= 0 and redis.call('HEXISTS', KEYS[4], item) == 0 then
-        if allowed <= 0 then
+    if gated and redis.call('HEXISTS', KEYS[4], item) == 0 then
+        if allowed <= 0 or key_waits(item) then
+            bar = bar == 'none' and 'lease' or bar
             break
         end
         redis.call('HSET', KEYS[4], item, digits(now) .. ' ')
@@ -34,5 +85,8 @@ if held_in > granted then
 elseif held_in >= 0 then
     redis.call('DEL', KEYS[5])
 end
-local reason = (limit or 0) > 0 and not gives and 'grace' or 'none'
-return {granted, limit or 0, ahead, tonumber(told[4]) or 0, running, tickets, reason}
+local reason = granted == 0 and ARGV[6] and bar or 'none'
+if (limit or -1) >= 0 and not gives then
+    reason = 'grace'
+end
+return {granted, limit or 0, ahead, tonumber(told[4]) or 0, running, tickets, reason, load, trouble}

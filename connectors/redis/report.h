@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the reports share: each has a connection of its own, and asks for much at once. */
+#ifndef JG_CONNECTORS_REDIS_REPORT_H
+#define JG_CONNECTORS_REDIS_REPORT_H
+
+#include "connectors/redis/redis.h"
+
+/* One report in the making. */
+struct jg_report {
+    struct jg_redis *redis;
+    struct jg_conn conn;
+    struct jg_buf commands;
+    size_t count; /* of them */
+    struct jg_trouble trouble;
+};
+
+/* End what was begun, also when that failed: it logs an error, and returns it. */
+JG_MUST_USE enum jg_err jg_report_begin(struct jg_report *report, struct jg_store *store);
+enum jg_err jg_report_end(struct jg_report *report, enum jg_err err);
+
+/* The text of a key of the class; the caller clears it. */
+struct jg_buf jg_report_key(const struct jg_report *report, const char *class_name, const char *what, const char *id);
+
+/* Add `<command> <key> [<arguments>...]`. */
+void jg_report_add(struct jg_report *report, const char *command, const struct jg_buf *key,
+                   const char *const *arguments, size_t count);
+
+/* Send what was added, and read the replies, in order; one that `each` does not take ends it. */
+JG_MUST_USE enum jg_err jg_report_ask(struct jg_report *report,
+                                      bool (*each)(void *opaque, size_t index, const redisReply *reply), void *opaque);
+
+/* In report_runs.c: the gauges whose keys are there already. */
+JG_MUST_USE enum jg_err jg_report_gauges(struct jg_report *report, struct jg_class_report *out);
+
+#endif

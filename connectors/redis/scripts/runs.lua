@@ -1,0 +1,71 @@
+-- runs: leases, chains and gauges; the loader puts it in front of the scripts that start, keep and end runs
+-- KEYS  1 epoch  2 stats
+-- ARGV  1 run_id
+-- TIME  the server's, never the caller's
+--
+-- A gauge is a key of the application's own, so it has no place in KEYS, whose names are ours: it is named in ARGV, and
+-- read whatever it is. On a single Redis any key will do; in a cluster it has to hash to the class's slot. What cannot
+-- be read (another type, no permission, another slot) is wrong, and fails no script.
+-- Cost: gauge: 2 inner commands, 1 when the key does not exist; lease_lives: 1 when the lease has an owner.
+
+-- These stand in store.h too.
+local DONE_MS, CHAIN_MS = '600000', '2592000000'
+local LEASE_FREE_MS = 3600000
+local LAST_NUMBER = 9999999999
+
+local function chain_of(jid)
+    return string.sub(jid, 1, 53)
+end
+
+local function number_of(jid)
+    return tonumber(string.match(string.sub(jid, 54), '^%-(%d+)$')) or 0
+end
+
+local function position_of(member)
+    return string.match(member, '^[^@]*@[^@]*@(.*)$') or ''
+end
+
+local function lease_lives(run_key, owner)
+    return owner and owner ~= '' and redis.call('ZSCORE', run_key, owner)
+end
+
+-- `brief_ms`: how long it is kept of a job that begins no chain, as far as is known.
+local function set_chain(chain_key, number, member, brief_ms)
+    redis.call('HSET', chain_key, 'n', digits(number), 'm', member)
+    redis.call('PEXPIRE', chain_key, brief_ms or CHAIN_MS)
+end
+
+-- As said there; nil: it is in a chain, by its class or its number.
+local function brief_of(number, capacity, done_ttl_ms)
+    if number > 0 or capacity > 0 then
+        return nil
+    end
+    return tonumber(done_ttl_ms) > 0 and done_ttl_ms or DONE_MS
+end
+
+local SIZES = {list = 'LLEN', set = 'SCARD', zset = 'ZCARD', hash = 'HLEN', stream = 'XLEN'}
+
+-- Its value (-1: none), and its trouble: fine, absent, wrong.
+local function gauge(key)
+    if key == '' then
+        return -1, 'fine'
+    end
+    local kind = redis.pcall('TYPE', key).ok
+    if kind == 'none' then
+        return 0, 'absent'
+    end
+    if kind == 'string' then
+        local whole = redis.pcall('GETRANGE', key, 0, 31)
+        whole = type(whole) == 'string' and #whole < 32 and string.match(whole, '^(%d+)%.?%d*$')
+        if whole and #whole < 16 then
+            return tonumber(whole), 'fine'
+        end
+    elseif SIZES[kind] then
+        local size = redis.pcall(SIZES[kind], key)
+        if type(size) == 'number' then
+            return size, 'fine'
+        end
+    end
+    return -1, 'wrong'
+end
+
