@@ -169,7 +169,9 @@ class Site:
         return [(name, value) for name, value in merged.items() if value is not None]
 
     def app(self, env=None):
-        return self._make_app(env)
+        app = self._make_app(env)
+        app.library = self.plugin
+        return app
 
     def producer(self, settings=None, app=None, env=None, **options):
         app = app or self.app(env)
@@ -368,10 +370,11 @@ def make_crew(request, build_dir, recorder):
     """make_crew(site, 16, {"jobgate.class.Mail.limit": 10}): workers of the site's group, ended with the test."""
     crews, sites = [], set()
 
-    def make(site, workers, settings=None, settle=None):
+    def make(site, workers, settings=None, settle=None, **options):
         sites.add((site.kafka, site.group))
         program = build_dir / "tests" / "worker"
-        crews.append(Crew(program, recorder, site.topic, site.properties("consumer", settings), settle))
+        crews.append(Crew(program, recorder, site.topic, site.properties("consumer", settings), settle,
+                          **options))
         return crews[-1].start(workers)
 
     yield make

@@ -188,11 +188,11 @@ def test_every_limit_can_be_set(read, consumer_says, given, now):
 def test_a_limit_that_no_consumer_asks_for_is_set_and_said_to_be_so(jobgate, read, consumer_says):
     told = jobgate("limit", "Mail", "3")
     assert told.returncode == OK
-    assert "no running consumer has a limit set for class 'Mail'" in told.stderr
+    assert "no running consumer has a limit, a lease or a capacity set for class 'Mail'" in told.stderr
     assert "jobgate.class.Mail.limit" in told.stderr
     assert read("limit", "Mail")["limit"]["override"]["limit"] == 3
     consumer_says("Mail", 0)
-    assert "no running consumer has a limit set" in jobgate("limit", "Mail", "3").stderr
+    assert "no running consumer has a limit, a lease or" in jobgate("limit", "Mail", "3").stderr
     consumer_says("Mail", 5)
     assert jobgate("limit", "Mail", "3").stderr == ""
 

@@ -28,28 +28,33 @@ struct worker {
 struct word {
     const char *name;
     json_t *(*run)(struct app_handle *handle, const json_t *cmd);
+    bool alone; /* it is about no handle */
 };
 
 static const struct word words[] = {
-    {"close", app_close},
-    {"destroy", app_destroy},
-    {"stop", app_stop},
-    {"finish", app_finish},
-    {"produce", app_produce},
-    {"flush", app_flush},
-    {"purge", app_purge},
-    {"transaction", app_transaction},
-    {"subscribe", app_subscribe},
-    {"assign", app_assign},
-    {"poll", app_poll},
-    {"batch", app_batch},
-    {"run", app_run},
-    {"commit", app_commit},
-    {"store_offsets", app_store_offsets},
-    {"committed", app_committed},
-    {"assignment", app_assignment},
-    {"seek", app_seek},
-    {"pause", app_pause},
+    {.name = "create", .run = app_create, .alone = true},
+    {.name = "complete", .run = app_complete, .alone = true},
+    {.name = "counter", .run = app_counter, .alone = true},
+    {.name = "lease", .run = app_lease, .alone = true},
+    {.name = "close", .run = app_close},
+    {.name = "destroy", .run = app_destroy},
+    {.name = "stop", .run = app_stop},
+    {.name = "finish", .run = app_finish},
+    {.name = "produce", .run = app_produce},
+    {.name = "flush", .run = app_flush},
+    {.name = "purge", .run = app_purge},
+    {.name = "transaction", .run = app_transaction},
+    {.name = "subscribe", .run = app_subscribe},
+    {.name = "assign", .run = app_assign},
+    {.name = "poll", .run = app_poll},
+    {.name = "batch", .run = app_batch},
+    {.name = "run", .run = app_run},
+    {.name = "commit", .run = app_commit},
+    {.name = "store_offsets", .run = app_store_offsets},
+    {.name = "committed", .run = app_committed},
+    {.name = "assignment", .run = app_assignment},
+    {.name = "seek", .run = app_seek},
+    {.name = "pause", .run = app_pause},
 };
 
 static pthread_mutex_t output_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -141,11 +146,9 @@ execute(json_t *cmd)
     struct app_handle *handle = app_handle_find(handle_name ? handle_name : "");
     int64_t began_us = app_clock_us();
     json_t *reply = NULL;
-    if (name && strcmp(name, "create") == 0)
-        reply = app_create(NULL, cmd);
     for (size_t i = 0; name && !reply && i < sizeof words / sizeof *words; i++) {
         if (strcmp(words[i].name, name) == 0)
-            reply = handle ? words[i].run(handle, cmd) : failure("no such handle");
+            reply = handle || words[i].alone ? words[i].run(handle, cmd) : failure("no such handle");
     }
     if (!reply)
         reply = failure("no such command");

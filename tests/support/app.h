@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An ordinary application on librdkafka, driven from outside: one JSON command a line on standard input, one JSON
- * event a line on standard output. It knows nothing of jobgate but the properties that a command hands it.
+ * event a line on standard output. It knows nothing of jobgate but the properties that a command hands it, and what
+ * app_api.c calls.
  *
  * A command is {"cmd": WORD, "id": N, "handle": NAME, ...} and is answered by {"event": "reply", "id": N, "ms": how
  * long it took, ...}. With "on": WORKER it runs on the thread of that name, made at its first use, in order with that
@@ -20,6 +21,7 @@
 #include <stdint.h>
 
 #define APP_NAME_BYTES 32
+#define APP_PATH_BYTES 512
 #define APP_ERROR_BYTES 1024
 
 struct app_handle {
@@ -80,5 +82,10 @@ json_t *app_assignment(struct app_handle *handle, const json_t *cmd);
 json_t *app_seek(struct app_handle *handle, const json_t *cmd);
 json_t *app_pause(struct app_handle *handle, const json_t *cmd);
 json_t *app_partitions(const rd_kafka_topic_partition_list_t *list);
+
+/* app_plugin.c */
+json_t *app_complete(struct app_handle *handle, const json_t *cmd);
+json_t *app_lease(struct app_handle *handle, const json_t *cmd);
+json_t *app_counter(struct app_handle *handle, const json_t *cmd);
 
 #endif

@@ -110,6 +110,7 @@ class App:
     def __init__(self, program=None, env=None):
         self.events = []
         self.stderr_lines = []
+        self.library = None  # the plugin's path, once a handle was made with it
         self._changed = threading.Condition()
         self._ended = False
         self._ids = iter(range(1, 1 << 60))
@@ -219,6 +220,16 @@ class App:
 
     def next_tag(self):
         return next(self._tags)
+
+    # --- the plugin's own functions ---
+
+    def complete(self, *calls, on=None):
+        """jobgate_complete(topic, partition, offset, outcome) for each of the calls; returns what they answered."""
+        return self.call("complete", library=self.library, calls=[list(call) for call in calls], on=on)["answers"]
+
+    def counter(self, name):
+        """jobgate_counter(name)"""
+        return self.call("counter", library=self.library, name=name)["value"]
 
     # --- events ---
 
@@ -340,6 +351,18 @@ class Consumer:
     def call(self, cmd, **fields):
         return self.app.call(cmd, handle=self.name, **fields)
 
+    def lease(self, message):
+        """What the plugin says of the lease of the job in `message`: .token and .left_ms."""
+        reply = self.app.call("lease", library=self.app.library, topic=message.topic, partition=message.partition,
+                              offset=message.offset)
+        return SimpleNamespace(token=reply["token"], left_ms=reply["left_ms"])
+
+    def counter(self, name):
+        """The plugin's counter, of the consumer's process."""
+        value = self.app.counter(name)
+        assert value >= 0, f"no counter {name}"
+        return value
+
     def subscribe(self, *topics):
         reply = self.call("subscribe", topics=list(topics or [self.topic]))
         assert reply["name"] == "NO_ERROR", reply
@@ -402,6 +425,12 @@ class Consumer:
 
     def finish(self):
         self.call("finish")
+
+    def complete(self, *messages, failed=False, on=None):
+        """jobgate_complete() for each; returns what they answered, of one message only its answer."""
+        answers = self.app.complete(*((message.topic, message.partition, message.offset, int(failed))
+                                      for message in messages), on=on)
+        return answers if len(messages) > 1 else answers[0]
 
     def stop(self):
         self.call("stop")

@@ -17,15 +17,43 @@ from support.processes import ServerProcess, drop_directory, new_directory, wait
 
 @dataclass
 class Run:
-    """One start of a job. `end_us` is None while it lasts."""
+    """One start of a job. `end_us` is None while it lasts. `token` is the fencing token of its lease, negative when it
+    has none; until `held_until_us` its worker could be sure of that lease, by what it last heard of it."""
 
     pid: int
     cls: str
     jid: str
     resumed: int
     start_us: int
+    token: int
+    held_until_us: int
+    stamp: str = "-"  # the jid that the plugin gave it
+    position: str = "-"  # <partition>/<offset>
     end_us: int | None = None
     killed: bool = False
+    late: bool = False  # it had lost its lease, or might have, before it began
+
+    @property
+    def hold(self):
+        """(start, end) of its lease, as far as its worker could be sure of it."""
+        return self.start_us, min(self.end_us, max(self.held_until_us, self.start_us))
+
+    @property
+    def stale(self):
+        """Its lease may have been another's before it ended."""
+        return self.held_until_us < self.end_us
+
+
+def refused_by_fence(runs):
+    """The runs that a fenced resource refused. Each writes to it when it begins and when it ends, with its token; the
+    resource takes no smaller one than the largest that it has seen."""
+    writes = [(at_us, run.token, number) for number, run in enumerate(runs) for at_us in (run.start_us, run.end_us)]
+    refused, largest = set(), 0
+    for _, token, number in sorted(writes):
+        if token < largest:
+            refused.add(number)
+        largest = max(largest, token)
+    return [run for number, run in enumerate(runs) if number in refused]
 
 
 def clock_us():
@@ -138,6 +166,13 @@ class Recorder:
             raise AssertionError(f"{len(missing)} of {len(jids)} jobs did not run within {timeout_s} s, "
                                  f"e.g. {sorted(missing)[:3]}") from None
 
+    def open_run(self, cls, least_us=0):
+        """A run that has lasted for so long, and lasts; None: there is none."""
+        began_us = clock_us() - least_us
+        with self._lock:
+            return next((run for pid, run in self._open.items()
+                         if run.cls == cls and run.start_us <= began_us and pid not in self._killed), None)
+
     def gaps_ms(self, cls=None):
         """From the end of each run to the next start: of a class with limit 1, how long a free slot stood idle."""
         runs = self.runs(cls)
@@ -169,26 +204,30 @@ class Recorder:
                 self._take(line.decode(errors="replace").split(" "))
 
     def _take(self, words):
-        what, pid, at_us, cls, jid, resumed = words
-        pid, at_us = int(pid), int(at_us)
+        what, pid, at_us, cls, jid, resumed, stamp, position, token, held_until_us = words
+        pid, at_us, held_until_us = int(pid), int(at_us), int(held_until_us)
         if what == "start":
-            run = Run(pid, cls, jid, int(resumed) if resumed.isdigit() else -1, at_us)
+            run = Run(pid, cls, jid, int(resumed) if resumed.isdigit() else -1, at_us, int(token), held_until_us, stamp,
+                      position)
+            run.late = held_until_us < at_us
             self._runs.append(run)
             self._open[pid] = run
         else:
             run = self._open.pop(pid)
-            assert run.jid == jid, (run, words)
-            run.end_us = at_us
+            assert (run.jid, run.stamp) == (jid, stamp), (run, words)
+            run.end_us, run.held_until_us = at_us, held_until_us
             self._ended[jid] += 1
 
 
 class Crew:
     """`count` workers with the same properties (pairs), numbered from 0. Ends with the test, or with `close`."""
 
-    def __init__(self, program, recorder, topic, properties, settle=None):
+    def __init__(self, program, recorder, topic, properties, settle=None, load=None):
+        """`load`: (a Redis's socket, key), where each job adds its stamp."""
         self.recorder = recorder
         self.directory = new_directory("crew")
-        self._command = [program, recorder.path, topic, *(["--settle", settle] if settle else [])]
+        self._command = [program, recorder.path, topic, *(["--settle", settle] if settle else []),
+                         *(["--load", *load] if load else [])]
         for name, value in properties:
             self._command += ["-X", f"{name}={value}"]
         self._workers = []
@@ -206,6 +245,9 @@ class Crew:
     def running(self):
         return [number for number, worker in enumerate(self._workers) if worker.running()]
 
+    def pid(self, number):
+        return self._workers[number].pid
+
     def kill(self, number):
         """SIGKILL."""
         worker = self._workers[number]
@@ -218,6 +260,10 @@ class Crew:
 
     def pause(self, number, signal_number):
         self._workers[number].send(signal_number)
+
+    def number_of(self, pid):
+        """The number of the worker with that process id."""
+        return next(number for number, worker in enumerate(self._workers) if worker.pid == pid)
 
     def log(self, number):
         return self._workers[number].log_path.read_text(errors="replace")

@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
 
 from support.app import raw_consume, raw_produce, raw_produce_many
-from support.crew import Crew, Recorder, overlap_of, percentile
+from support.crew import Crew, Recorder, Run, overlap_of, percentile, refused_by_fence
 from support.jobs import timed_job
 from support.kafka import QUIET
 from support.processes import wait_until
@@ -41,6 +41,14 @@ def test_overlaps_are_counted(intervals, most):
 
 def test_percentiles_are_of_the_values():
     assert [percentile(range(101), percent) for percent in (0, 50, 99, 100)] == [0, 50, 99, 100]
+
+
+@pytest.mark.parametrize("runs, refused", [
+    ([(1, 1, 2), (2, 3, 4)], []), ([(1, 1, 5), (2, 3, 4)], [1]), ([(2, 1, 2), (1, 3, 4)], [1]), ([(1, 1, 5), (1, 3, 4)], [])])
+def test_a_fenced_resource_refuses_smaller_tokens_than_it_has_seen(runs, refused):
+    """(token, start, end)"""
+    found = refused_by_fence([Run(1, "Mail", "jid", 0, start, token, 9, end_us=end) for token, start, end in runs])
+    assert [run.token for run in found] == refused
 
 
 @pytest.mark.parametrize("settle", [None, "commit"])
