@@ -295,9 +295,12 @@ send_queue(struct jg_holder *holder)
 static void
 open_producer(struct jg_holder *holder)
 {
+    /* One request at a time: a broker that does not know a new partition yet refuses a first batch, and may take the
+     * one that is behind it; librdkafka then believes that both are there. */
     /* clang-format off */
     static const char *const settings[] = {
         "enable.idempotence", "true",
+        "max.in.flight", "1",
         "acks", "all",
         "linger.ms", "1",
         "message.timeout.ms", "0",

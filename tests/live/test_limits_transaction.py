@@ -103,3 +103,20 @@ def test_a_resumer_killed_at_this_step_loses_no_held_job_and_produces_none_twice
         assert aborted > 0
     if (step, when) == ("EndTxn", "answered"):
         assert aborted == 0
+
+
+def test_what_a_broker_refuses_of_a_new_holding_topic_is_not_taken_for_held(
+        make_crew_site, make_crew, recorder, proxied_kafka):
+    """It does not know the partition yet, and then takes what was sent behind: to an idempotent producer whose requests
+    overtake each other, what was refused would then count as sent."""
+    cluster, proxy = proxied_kafka
+    site = make_crew_site(SETTINGS, kafka=cluster)
+    proxy.refuse_first(VICTIM, site.held_topic())
+    make_crew(site, 1, {"jobgate.kafka.client.id": VICTIM})
+    jobs = timed_jobs("Mail", 3, random.Random(3), 0, 0)
+    raw_produce_many(cluster, site.topic, jobs[:1])
+    assert proxy.await_pulled(60), "nothing was refused"
+    for job in jobs[1:]:
+        raw_produce_many(cluster, site.topic, [job])
+    site.await_held(len(jobs), timeout_s=60)
+    assert [record.jid for record in site.read(site.held_topic())] == [job.jid for job in jobs]

@@ -8,6 +8,7 @@ from typing import Callable, NamedTuple
 
 PRODUCE, ADD_PARTITIONS_TO_TXN, ADD_OFFSETS_TO_TXN, END_TXN, TXN_OFFSET_COMMIT = 0, 24, 25, 26, 28
 WAIT_S = 10
+OVERTAKE_S = 3
 
 
 class _Trigger(NamedTuple):
@@ -29,6 +30,7 @@ class KafkaProxy:
         self._find_port = find_port
         self._lock = threading.Lock()
         self._trigger, self._left = None, 0
+        self._misdirected = None
         self._pulled = threading.Event()
         self._sockets = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -58,6 +60,14 @@ class KafkaProxy:
     def disarm(self):
         with self._lock:
             self._trigger = None
+
+    def refuse_first(self, client_id, topic):
+        """Once: the next request of this client that produces to a partition of `topic` is answered as by a broker that
+        does not know the partition yet, and not before the client has sent another, or some seconds have passed."""
+        name = topic.encode()
+        with self._lock:
+            self._pulled.clear()
+            self._misdirected = client_id, struct.pack(">h", len(name)) + name + struct.pack(">i", 1)
 
     def await_pulled(self, timeout_s):
         """True: act() has returned."""
@@ -109,6 +119,10 @@ class KafkaProxy:
             self._pull(trigger)
         if trigger and trigger.when == "answered":
             awaited[correlation] = trigger
+        if api_key == PRODUCE:
+            for each in [each for each in awaited.values() if isinstance(each, threading.Event)]:
+                each.set()
+            frame = self._misdirect(client_id, frame, correlation, awaited)
         broker.sendall(frame)
         if trigger and trigger.when == "sent":
             self._pull(trigger)
@@ -116,9 +130,25 @@ class KafkaProxy:
     def _pass_answers(self, client, broker, awaited):
         frame = _read_frame(broker)
         (correlation,) = struct.unpack_from(">i", frame, 4)
-        if correlation in awaited:
-            self._pull(awaited.pop(correlation))
+        waiting = awaited.pop(correlation, None)
+        if isinstance(waiting, threading.Event):
+            waiting.wait(OVERTAKE_S)
+        elif waiting:
+            self._pull(waiting)
         client.sendall(frame)
+
+    def _misdirect(self, client_id, frame, correlation, awaited):
+        """The broker is asked for a partition that there is not."""
+        with self._lock:
+            wanted, pattern = self._misdirected or (None, b"")
+            at = frame.find(pattern) if client_id == wanted else -1
+            if not pattern or at < 0:
+                return frame
+            self._misdirected = None
+        at += len(pattern)
+        awaited[correlation] = threading.Event()
+        self._pulled.set()
+        return frame[:at] + struct.pack(">i", 9999) + frame[at + 4:]
 
     def _match(self, client_id, api_key):
         with self._lock:
