@@ -11,6 +11,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 #define RENEWAL_PAUSE_MS 1
+#define ROUNDING_MS 2 /* the store's clock and ours count whole ms: it may see the end earlier by so much */
 
 struct position {
     const char *topic;
@@ -194,7 +195,7 @@ jobgate_lease_left_ms(const char *topic, int32_t partition, int64_t offset)
     pthread_mutex_lock(&gate->lock);
     const struct jg_run *run = find(gate, &at);
     if (run && run->lease != JG_LEASE_NONE) {
-        left_ms = run->lost ? 0 : run->held_until_ms - jg_clock_ms();
+        left_ms = run->lost ? 0 : run->held_until_ms - ROUNDING_MS - jg_clock_ms();
         left_ms = left_ms > 0 ? left_ms : 0;
     }
     pthread_mutex_unlock(&gate->lock);
