@@ -389,11 +389,10 @@ static void
 free_all(struct jg_holder *holder)
 {
     struct jg_deferrals *lists[] = {&holder->queue, &holder->sent, &holder->again, &holder->arrived};
-    for (size_t i = 0; i < 4; i++) {
-        struct jg_deferral *each;
+    struct jg_deferral *each;
+    for (size_t i = 0; i < 4; i++)
         while ((each = jg_deferrals_take_first(lists[i])))
             jg_deferral_destroy(holder->options.own.rdk, each);
-    }
     jg_targets_clear(&holder->targets);
     close(holder->wake_fd);
     pthread_cond_destroy(&holder->changed);
@@ -434,10 +433,10 @@ jg_holder_stop(struct jg_holder *holder, int64_t timeout_ms)
     holder->stop_ms = jg_clock_ms() + timeout_ms;
     atomic_store(&holder->stopping, true);
     wake(holder);
-    if (!jg_thread_join(holder->thread, holder->stop_ms + 2 * JG_OWN_ADMIN_MS))
-        return false;
-    free_all(holder);
-    return true;
+    bool ended = jg_thread_join(holder->thread, holder->stop_ms + 2 * JG_OWN_ADMIN_MS);
+    if (ended)
+        free_all(holder);
+    return ended;
 }
 
 /* Wait until it is there. Called and left with the lock held. */

@@ -69,9 +69,11 @@ init_transactions(struct jg_resumer *resumer)
 static bool
 open_clients(struct jg_resumer *resumer)
 {
+    /* One request at a time: see open_producer in holder.c. */
     /* clang-format off */
     const char *const producer[] = {
         "transactional.id", resumer->identity,
+        "max.in.flight", "1",
         "transaction.timeout.ms", "5000",
         "message.timeout.ms", "5000",
         "linger.ms", "0",
