@@ -95,10 +95,12 @@ forget(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *partitions, 
         const rd_kafka_topic_partition_t *each = &partitions->elems[i];
         struct jg_run *taken = NULL;
         pthread_mutex_lock(&gate->lock);
-        if (revoked && (gate->completion == JG_COMPLETION_COMMIT || gate->completion == JG_COMPLETION_API))
-            let_go(gate, each, jg_clock_ms());
-        else
+        /* Where a commit or a call tells of the end, it may come after the partition has come back, too. */
+        bool wait = gate->completion == JG_COMPLETION_COMMIT || gate->completion == JG_COMPLETION_API;
+        if (!wait)
             taken = take_runs(gate, each);
+        else if (revoked)
+            let_go(gate, each, jg_clock_ms());
         jg_offsets_forget(&gate->offsets, each->topic, each->partition);
         jg_offsets_forget(&gate->unseen_offsets, each->topic, each->partition);
         jg_ending_remove(&gate->ending, each->topic, each->partition, -1);
