@@ -142,14 +142,14 @@ def test_a_killed_producers_claim_is_gone_within_the_provisional_time(make_site)
 
 
 def test_an_unacknowledged_producer_keeps_its_claim_alive_past_the_provisional_time(make_site):
-    site = make_site({"jobgate.default.dedup.provisional.ms": 500})
+    site = make_site({"jobgate.default.dedup.provisional.ms": 1500})
     held, producer = site.holding_producer(), site.producer()
     job = held.accepted(mail())
     owner = site.claim()["jid"]
     # What the server's own clock says has passed, not ours.
     client = site.redis.client()
     began_s = client.time()[0]
-    wait_until(lambda: client.time()[0] - began_s >= 3, 30, "three seconds on the server's clock")
+    wait_until(lambda: client.time()[0] - began_s >= 5, 30, "five seconds on the server's clock")
     assert site.claim()["jid"] == owner
     assert producer.delivered(mail()).header("jobgate-candidate-of") == owner
     held.flush()
