@@ -88,6 +88,22 @@ jg_map_put(struct jg_map *map, const char *key, struct jg_map_entry *entry, int6
     return JG_OK;
 }
 
+struct jg_map_entry *
+jg_map_make(struct jg_map *map, const char *key, size_t size_bytes, int64_t now_ms)
+{
+    struct jg_map_entry *entry = jg_map_find(map, key, now_ms);
+    if (entry)
+        return entry;
+    entry = calloc(1, size_bytes);
+    if (!entry)
+        return NULL;
+    if (jg_map_put(map, key, entry, now_ms)) {
+        free(entry);
+        return NULL;
+    }
+    return entry;
+}
+
 void
 jg_map_remove(struct jg_map *map, struct jg_map_entry *entry)
 {

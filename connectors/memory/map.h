@@ -32,6 +32,10 @@ struct jg_map_entry *jg_map_find(struct jg_map *map, const char *key, int64_t no
  * ones are removed, so that what nobody asks for again goes too. */
 JG_MUST_USE enum jg_err jg_map_put(struct jg_map *map, const char *key, struct jg_map_entry *entry, int64_t now_ms);
 
+/* The entry under that key; when it is not there, a new one, zeroed but for its key, embedded in `size_bytes`, to be
+ * filled in. NULL: out of memory. */
+struct jg_map_entry *jg_map_make(struct jg_map *map, const char *key, size_t size_bytes, int64_t now_ms);
+
 void jg_map_remove(struct jg_map *map, struct jg_map_entry *entry);
 void jg_map_remove_expired(struct jg_map *map, int64_t now_ms);
 

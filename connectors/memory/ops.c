@@ -92,7 +92,8 @@ jg_memory_forget_candidate(struct jg_memory_claim *claim, const char *jid)
 static enum jg_err
 create_claim(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
 {
-    struct jg_memory_claim *claim = calloc(1, sizeof *claim);
+    struct jg_memory_claim *claim =
+        (struct jg_memory_claim *)jg_map_make(&class->claims, op->key, sizeof *claim, now_ms);
     if (!claim)
         return JG_ENOMEM;
     strcpy(claim->owner, op->jid);
@@ -101,10 +102,6 @@ create_claim(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
     claim->epoch = class->epoch;
     claim->since_ms = now_ms;
     claim->entry.expires_ms = now_ms + op->dedup_provisional_ms;
-    if (jg_map_put(&class->claims, op->key, &claim->entry, now_ms)) {
-        free(claim);
-        return JG_ENOMEM;
-    }
     class->tallies[JG_TALLY_CLAIMED]++;
     return JG_OK;
 }

@@ -72,13 +72,9 @@ static enum jg_err
 continue_claim(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_ms, const struct jg_op *op)
 {
     if (!claim) {
-        claim = calloc(1, sizeof *claim);
+        claim = (struct jg_memory_claim *)jg_map_make(&class->claims, op->key, sizeof *claim, now_ms);
         if (!claim)
             return JG_ENOMEM;
-        if (jg_map_put(&class->claims, op->key, &claim->entry, now_ms)) {
-            free(claim);
-            return JG_ENOMEM;
-        }
         claim->dedup = op->dedup;
     }
     strcpy(claim->owner, op->next);

@@ -35,23 +35,6 @@ jg_memory_lasts(const struct jg_op *op)
     return op->dedup == JG_DEDUP_UNTIL_EXECUTED || op->limit != 0 || op->lease || op->capacity > 0;
 }
 
-/* The entry of that key, made when it is not there; NULL: out of memory. */
-static struct jg_map_entry *
-find_or_make(struct jg_map *map, const char *key, size_t size_bytes, int64_t now_ms)
-{
-    struct jg_map_entry *entry = jg_map_find(map, key, now_ms);
-    if (entry)
-        return entry;
-    entry = calloc(1, size_bytes);
-    if (!entry)
-        return NULL;
-    if (jg_map_put(map, key, entry, now_ms)) {
-        free(entry);
-        return NULL;
-    }
-    return entry;
-}
-
 static const char *
 lease_key(const struct jg_op *op)
 {
@@ -75,7 +58,7 @@ enum jg_err
 jg_memory_give_lease(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op, int64_t token)
 {
     struct jg_memory_lease *lease =
-        (struct jg_memory_lease *)find_or_make(&class->leases, lease_key(op), sizeof *lease, now_ms);
+        (struct jg_memory_lease *)jg_map_make(&class->leases, lease_key(op), sizeof *lease, now_ms);
     if (!lease)
         return JG_ENOMEM;
     snprintf(lease->member, sizeof lease->member, "%s", op->member);
@@ -118,7 +101,7 @@ jg_memory_set_chain(struct jg_memory_class *class, int64_t now_ms, const struct 
 {
     char key[JG_CHAIN_CHARS + 1];
     struct jg_memory_chain *chain =
-        (struct jg_memory_chain *)find_or_make(&class->chains, chain_key(op->jid, key), sizeof *chain, now_ms);
+        (struct jg_memory_chain *)jg_map_make(&class->chains, chain_key(op->jid, key), sizeof *chain, now_ms);
     if (!chain)
         return JG_ENOMEM;
     chain->number = jg_memory_number(op->jid);
@@ -137,7 +120,7 @@ enum jg_err
 jg_memory_set_done(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op, const char *member,
                    const char *next, bool waits, const char *at, int64_t ttl_ms)
 {
-    struct jg_memory_done *done = (struct jg_memory_done *)find_or_make(&class->done, op->jid, sizeof *done, now_ms);
+    struct jg_memory_done *done = (struct jg_memory_done *)jg_map_make(&class->done, op->jid, sizeof *done, now_ms);
     if (!done)
         return JG_ENOMEM;
     snprintf(done->member, sizeof done->member, "%s", member);

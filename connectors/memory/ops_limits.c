@@ -33,15 +33,13 @@ jg_memory_drop_ticket(struct jg_memory_class *class, const char *jid)
 static enum jg_err
 give_ticket(struct jg_memory_class *class, const char *jid, int64_t now_ms)
 {
-    struct jg_memory_ticket *ticket = calloc(1, sizeof *ticket);
+    struct jg_memory_ticket *ticket =
+        (struct jg_memory_ticket *)jg_map_make(&class->tickets, jid, sizeof *ticket, now_ms);
     if (!ticket)
         return JG_ENOMEM;
     ticket->entry.expires_ms = JG_MAP_NEVER;
     ticket->taken_ms = now_ms;
-    enum jg_err err = jg_map_put(&class->tickets, jid, &ticket->entry, now_ms);
-    if (err)
-        free(ticket);
-    return err;
+    return JG_OK;
 }
 
 /* One of several bounds: the least counts, and the first that leaves nothing is the reason. */
@@ -187,16 +185,9 @@ static enum jg_err
 note_instance(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op)
 {
     struct jg_memory_instance *instance =
-        (struct jg_memory_instance *)jg_map_find(&class->instances, op->member, INT64_MIN);
-    if (!instance) {
-        instance = calloc(1, sizeof *instance);
-        if (!instance)
-            return JG_ENOMEM;
-        if (jg_map_put(&class->instances, op->member, &instance->entry, INT64_MIN)) {
-            free(instance);
-            return JG_ENOMEM;
-        }
-    }
+        (struct jg_memory_instance *)jg_map_make(&class->instances, op->member, sizeof *instance, INT64_MIN);
+    if (!instance)
+        return JG_ENOMEM;
     instance->limit = op->limit;
     instance->told_ms = now_ms;
     instance->entry.expires_ms = now_ms + JG_INSTANCE_TOLD_MS + 1;

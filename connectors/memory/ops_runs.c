@@ -9,16 +9,9 @@
 enum jg_err
 jg_memory_leave_was(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op, enum jg_dedup dedup)
 {
-    struct jg_memory_was *was = (struct jg_memory_was *)jg_map_find(&class->was, op->jid, now_ms);
-    if (!was) {
-        was = calloc(1, sizeof *was);
-        if (!was)
-            return JG_ENOMEM;
-        if (jg_map_put(&class->was, op->jid, &was->entry, now_ms)) {
-            free(was);
-            return JG_ENOMEM;
-        }
-    }
+    struct jg_memory_was *was = (struct jg_memory_was *)jg_map_make(&class->was, op->jid, sizeof *was, now_ms);
+    if (!was)
+        return JG_ENOMEM;
     was->dedup = dedup;
     was->entry.expires_ms = now_ms + op->dedup_ttl_ms;
     return JG_OK;
@@ -27,16 +20,9 @@ jg_memory_leave_was(struct jg_memory_class *class, int64_t now_ms, const struct 
 static enum jg_err
 set_member(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op)
 {
-    struct jg_map_entry *entry = jg_map_find(&class->run, op->member, now_ms);
-    if (!entry) {
-        entry = calloc(1, sizeof *entry);
-        if (!entry)
-            return JG_ENOMEM;
-        if (jg_map_put(&class->run, op->member, entry, now_ms)) {
-            free(entry);
-            return JG_ENOMEM;
-        }
-    }
+    struct jg_map_entry *entry = jg_map_make(&class->run, op->member, sizeof *entry, now_ms);
+    if (!entry)
+        return JG_ENOMEM;
     entry->expires_ms = now_ms + op->run_ttl_ms;
     return JG_OK;
 }

@@ -65,6 +65,43 @@ jg_report_ask(struct jg_report *report, bool (*each)(void *opaque, size_t index,
     return err;
 }
 
+struct scan {
+    char cursor[24];
+    void (*each)(void *opaque, const redisReply *keys);
+    void *opaque;
+};
+
+static bool
+read_scan(void *opaque, size_t index, const redisReply *reply)
+{
+    struct scan *scan = opaque;
+    (void)index;
+    if (!jg_reply_is_array(reply, 2) || !jg_reply_text(reply->element[0], scan->cursor, sizeof scan->cursor) ||
+        !jg_reply_is_array(reply->element[1], JG_REPLY_ANY))
+        return false;
+    scan->each(scan->opaque, reply->element[1]);
+    return true;
+}
+
+enum jg_err
+jg_report_scan(struct jg_report *report, const char *class_name, const char *what,
+               void (*each)(void *opaque, const redisReply *keys), void *opaque)
+{
+    struct scan scan = {.cursor = "0", .each = each, .opaque = opaque};
+    struct jg_buf pattern = jg_report_key(report, class_name, what, "*");
+    enum jg_err err = pattern.failed ? JG_ESTORE : JG_OK;
+    do {
+        if (err)
+            break;
+        jg_resp_command(&report->commands, "SCAN", scan.cursor, "MATCH", pattern.data, "COUNT", SCAN_COUNT,
+                        (char *)NULL);
+        report->count = 1;
+        err = jg_report_ask(report, read_scan, &scan);
+    } while (strcmp(scan.cursor, "0") != 0);
+    jg_buf_clear(&pattern);
+    return err;
+}
+
 /* --- classes --- */
 
 struct class_walk {
@@ -108,7 +145,6 @@ jg_redis_classes(struct jg_store *store, void (*each)(void *opaque, const char *
 struct class_read {
     struct jg_class_report *out;
     int64_t now_ms;
-    char cursor[24]; /* of SCAN */
 };
 
 static bool
@@ -222,34 +258,11 @@ ask_of_class(struct jg_report *report, const char *class_name, const char *now_t
     }
 }
 
-static bool
-read_scan(void *opaque, size_t index, const redisReply *reply)
+static void
+count_claims(void *opaque, const redisReply *keys)
 {
-    struct class_read *read = opaque;
-    (void)index;
-    if (!jg_reply_is_array(reply, 2) || !jg_reply_text(reply->element[0], read->cursor, sizeof read->cursor) ||
-        !jg_reply_is_array(reply->element[1], JG_REPLY_ANY))
-        return false;
-    read->out->claims += (int64_t)reply->element[1]->elements;
-    return true;
-}
-
-static enum jg_err
-count_claims(struct jg_report *report, const char *class_name, struct class_read *read)
-{
-    struct jg_buf pattern = jg_report_key(report, class_name, "claim:", "*");
-    enum jg_err err = pattern.failed ? JG_ESTORE : JG_OK;
-    strcpy(read->cursor, "0");
-    do {
-        if (err)
-            break;
-        jg_resp_command(&report->commands, "SCAN", read->cursor, "MATCH", pattern.data, "COUNT", SCAN_COUNT,
-                        (char *)NULL);
-        report->count = 1;
-        err = jg_report_ask(report, read_scan, read);
-    } while (strcmp(read->cursor, "0") != 0);
-    jg_buf_clear(&pattern);
-    return err;
+    struct jg_class_report *out = opaque;
+    out->claims += (int64_t)keys->elements;
 }
 
 enum jg_err
@@ -271,7 +284,7 @@ jg_redis_class_report(struct jg_store *store, const char *class_name, struct jg_
         err = jg_report_ask(&report, read_class, &read);
     }
     if (!err)
-        err = count_claims(&report, class_name, &read);
+        err = jg_report_scan(&report, class_name, "claim:", count_claims, out);
     if (!err)
         err = jg_report_gauges(&report, out);
     return jg_report_end(&report, err);

@@ -29,6 +29,11 @@ void jg_report_add(struct jg_report *report, const char *command, const struct j
 JG_MUST_USE enum jg_err jg_report_ask(struct jg_report *report,
                                       bool (*each)(void *opaque, size_t index, const redisReply *reply), void *opaque);
 
+/* Walk the keys of the class that begin with `what`: `each` gets them in lists. A key may come twice. Slow on a large
+ * store. */
+JG_MUST_USE enum jg_err jg_report_scan(struct jg_report *report, const char *class_name, const char *what,
+                                       void (*each)(void *opaque, const redisReply *keys), void *opaque);
+
 /* In report_runs.c: the gauges whose keys are there already. */
 JG_MUST_USE enum jg_err jg_report_gauges(struct jg_report *report, struct jg_class_report *out);
 

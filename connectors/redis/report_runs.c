@@ -8,8 +8,6 @@
 #include "connectors/redis/report.h"
 #include "connectors/redis/resp.h"
 
-#define SCAN_COUNT "1000"
-
 /* --- gauges, as runs.lua reads them --- */
 
 struct gauge_read {
@@ -102,7 +100,6 @@ jg_report_gauges(struct jg_report *report, struct jg_class_report *out)
 /* --- leases --- */
 
 struct lease_walk {
-    char cursor[24];    /* of SCAN */
     struct jg_buf keys; /* found, each with a NUL at its end */
     char by[16];        /* what has a lease, as last told */
     bool exists;        /* the one that was asked for last */
@@ -117,38 +114,14 @@ read_told(void *opaque, size_t index, const redisReply *reply)
     return index == 0 ? jg_reply_time(reply, &walk->now_ms) : jg_reply_text(reply, walk->by, sizeof walk->by);
 }
 
-static bool
-read_keys(void *opaque, size_t index, const redisReply *reply)
+static void
+keep_keys(void *opaque, const redisReply *keys)
 {
     struct lease_walk *walk = opaque;
     char key[JG_MEMBER_MAX_BYTES + 512];
-    (void)index;
-    if (!jg_reply_is_array(reply, 2) || !jg_reply_text(reply->element[0], walk->cursor, sizeof walk->cursor) ||
-        !jg_reply_is_array(reply->element[1], JG_REPLY_ANY))
-        return false;
-    for (size_t i = 0; i < reply->element[1]->elements; i++)
-        if (jg_reply_text(reply->element[1]->element[i], key, sizeof key))
+    for (size_t i = 0; i < keys->elements; i++)
+        if (jg_reply_text(keys->element[i], key, sizeof key))
             jg_buf_append(&walk->keys, key, strlen(key) + 1);
-    return true;
-}
-
-/* The keys of the leases of job keys. SCAN may say one twice. */
-static enum jg_err
-find_keys(struct jg_report *report, const char *class_name, struct lease_walk *walk)
-{
-    struct jg_buf pattern = jg_report_key(report, class_name, "lease:", "*");
-    enum jg_err err = pattern.failed ? JG_ESTORE : JG_OK;
-    strcpy(walk->cursor, "0");
-    do {
-        if (err)
-            break;
-        jg_resp_command(&report->commands, "SCAN", walk->cursor, "MATCH", pattern.data, "COUNT", SCAN_COUNT,
-                        (char *)NULL);
-        report->count = 1;
-        err = jg_report_ask(report, read_keys, walk);
-    } while (strcmp(walk->cursor, "0") != 0);
-    jg_buf_clear(&pattern);
-    return err;
 }
 
 static bool
@@ -219,7 +192,7 @@ jg_redis_leases(struct jg_store *store, const char *class_name,
     if (!err)
         err = ask_what_is_told(&report, class_name, &walk);
     if (!err && strcmp(walk.by, "key") == 0)
-        err = find_keys(&report, class_name, &walk);
+        err = jg_report_scan(&report, class_name, "lease:", keep_keys, &walk);
     struct jg_buf own = jg_report_key(&report, class_name, "lease", "");
     size_t own_bytes = own.size_bytes;
     if (!own.failed)
