@@ -73,23 +73,11 @@ build_settings(struct jg_conf *conf)
     conf->settings.skip_error_is_set = conf->general.values[skip_error] != NULL;
 }
 
-/* The first class with a policy, for messages; NULL: none. */
+/* A class with a policy is named by its dedup, in messages. */
 static const char *
-some_policy(const struct jg_conf *conf, char *out, size_t out_bytes)
+policy_setting(const struct jg_policy *policy)
 {
-    const struct jg_setting *dedup = jg_setting_of(JG_LEVEL_CLASS, "dedup");
-    const char *class_name = NULL;
-    bool found = !jg_policy_is_empty(&conf->default_policy);
-    for (size_t i = 0; !found && i < conf->class_count; i++) {
-        class_name = conf->classes[i].name;
-        found = !jg_policy_is_empty(&conf->classes[i].policy);
-    }
-    if (!found)
-        return NULL;
-    char full[JG_CLASS_MAX_BYTES + 64];
-    jg_setting_full_name(dedup, class_name, full, sizeof full);
-    jg_conf_shown(full, out, out_bytes);
-    return out;
+    return jg_policy_is_empty(policy) ? NULL : "dedup";
 }
 
 static enum jg_err
@@ -97,7 +85,7 @@ check_together(const struct jg_conf *conf, const struct jg_log *log, struct jg_e
 {
     char policy[160];
     const char *store = conf->settings.store;
-    const char *setter = some_policy(conf, policy, sizeof policy);
+    const char *setter = jg_conf_first_setting(conf, policy_setting, policy, sizeof policy);
     if (setter && jg_conf_is_idle(conf)) {
         jg_log(log, JG_LOG_WARNING, "CONFIG",
                "%s is set, but jobgate.topics is not: no topic is governed, all messages pass untouched", setter);

@@ -109,4 +109,9 @@ void jg_topics_clear(struct jg_topics *topics);
 
 JG_MUST_USE enum jg_err jg_conf_build_policies(struct jg_conf *conf, struct jg_error *error);
 
+/* The first policy, the default one before those of classes, of which `pick` names a setting, as people write that
+ * setting; NULL: there is none. `out` is NUL-terminated within `out_bytes`. */
+const char *jg_conf_first_setting(const struct jg_conf *conf, const char *(*pick)(const struct jg_policy *policy),
+                                  char *out, size_t out_bytes);
+
 #endif

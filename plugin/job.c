@@ -32,6 +32,18 @@ static const char *const lease_names[] = {
     [JG_LEASE_KEY] = "key",
 };
 
+static bool
+find_name(const char *const *names, size_t count, const char *text, size_t size_bytes, size_t *found)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strlen(names[i]) == size_bytes && memcmp(names[i], text, size_bytes) == 0) {
+            *found = i;
+            return true;
+        }
+    }
+    return false;
+}
+
 const char *
 jg_dedup_name(enum jg_dedup dedup)
 {
@@ -41,13 +53,11 @@ jg_dedup_name(enum jg_dedup dedup)
 bool
 jg_dedup_parse(const char *text, size_t size_bytes, enum jg_dedup *out)
 {
-    for (size_t i = 0; i < sizeof(dedup_names) / sizeof(dedup_names[0]); i++) {
-        if (strlen(dedup_names[i]) == size_bytes && memcmp(dedup_names[i], text, size_bytes) == 0) {
-            *out = (enum jg_dedup)i;
-            return true;
-        }
-    }
-    return false;
+    size_t found;
+    if (!find_name(dedup_names, sizeof(dedup_names) / sizeof(dedup_names[0]), text, size_bytes, &found))
+        return false;
+    *out = (enum jg_dedup)found;
+    return true;
 }
 
 const char *
@@ -71,13 +81,11 @@ jg_reason_is_room(enum jg_reason reason)
 bool
 jg_reason_parse(const char *text, size_t size_bytes, enum jg_reason *out)
 {
-    for (size_t i = 0; i < sizeof(reason_names) / sizeof(reason_names[0]); i++) {
-        if (strlen(reason_names[i]) == size_bytes && memcmp(reason_names[i], text, size_bytes) == 0) {
-            *out = (enum jg_reason)i;
-            return true;
-        }
-    }
-    return false;
+    size_t found;
+    if (!find_name(reason_names, sizeof(reason_names) / sizeof(reason_names[0]), text, size_bytes, &found))
+        return false;
+    *out = (enum jg_reason)found;
+    return true;
 }
 
 const char *
@@ -89,13 +97,11 @@ jg_lease_name(enum jg_lease lease)
 bool
 jg_lease_parse(const char *text, size_t size_bytes, enum jg_lease *out)
 {
-    for (size_t i = 0; i < sizeof(lease_names) / sizeof(lease_names[0]); i++) {
-        if (strlen(lease_names[i]) == size_bytes && memcmp(lease_names[i], text, size_bytes) == 0) {
-            *out = (enum jg_lease)i;
-            return true;
-        }
-    }
-    return false;
+    size_t found;
+    if (!find_name(lease_names, sizeof(lease_names) / sizeof(lease_names[0]), text, size_bytes, &found))
+        return false;
+    *out = (enum jg_lease)found;
+    return true;
 }
 
 static bool

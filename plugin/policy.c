@@ -126,31 +126,21 @@ end_setting(const struct jg_policy *policy)
     return policy->limit ? "limit" : policy->lease != JG_LEASE_NONE ? "lease" : policy->capacity ? "capacity" : NULL;
 }
 
-const char *
-jg_conf_some_capacity(const struct jg_conf *conf, char *out, size_t out_bytes)
+static const char *
+capacity_setting(const struct jg_policy *policy)
 {
-    const char *class_name = NULL;
-    bool found = conf->default_policy.capacity > 0;
-    for (size_t i = 0; !found && i < conf->class_count; i++) {
-        class_name = conf->classes[i].name;
-        found = conf->classes[i].policy.capacity > 0;
-    }
-    if (!found)
-        return NULL;
-    char full[JG_CLASS_MAX_BYTES + 64];
-    jg_setting_full_name(jg_setting_of(JG_LEVEL_CLASS, "capacity"), class_name, full, sizeof full);
-    jg_conf_shown(full, out, out_bytes);
-    return out;
+    return policy->capacity ? "capacity" : NULL;
 }
 
 const char *
-jg_conf_needs_end(const struct jg_conf *conf, char *out, size_t out_bytes)
+jg_conf_first_setting(const struct jg_conf *conf, const char *(*pick)(const struct jg_policy *policy), char *out,
+                      size_t out_bytes)
 {
     const char *class_name = NULL;
-    const char *setting = end_setting(&conf->default_policy);
+    const char *setting = pick(&conf->default_policy);
     for (size_t i = 0; !setting && i < conf->class_count; i++) {
         class_name = conf->classes[i].name;
-        setting = end_setting(&conf->classes[i].policy);
+        setting = pick(&conf->classes[i].policy);
     }
     if (!setting)
         return NULL;
@@ -158,6 +148,18 @@ jg_conf_needs_end(const struct jg_conf *conf, char *out, size_t out_bytes)
     jg_setting_full_name(jg_setting_of(JG_LEVEL_CLASS, setting), class_name, full, sizeof full);
     jg_conf_shown(full, out, out_bytes);
     return out;
+}
+
+const char *
+jg_conf_some_capacity(const struct jg_conf *conf, char *out, size_t out_bytes)
+{
+    return jg_conf_first_setting(conf, capacity_setting, out, out_bytes);
+}
+
+const char *
+jg_conf_needs_end(const struct jg_conf *conf, char *out, size_t out_bytes)
+{
+    return jg_conf_first_setting(conf, end_setting, out, out_bytes);
 }
 
 int64_t
