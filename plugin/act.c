@@ -59,6 +59,8 @@ jg_act_skip(struct jg_gate *gate, rd_kafka_message_t *rkmessage, enum jg_skip wh
     };
     become_error(rkmessage, gate->client.skip_err, whys[why]);
     jg_count(JG_COUNT_SKIPPED, why == JG_SKIP_DUPLICATE);
+    jg_count(JG_COUNT_DONE_AGAIN, why == JG_SKIP_DONE);
+    jg_count(JG_COUNT_NOOP, why == JG_SKIP_NOOP_JOB);
 }
 
 void

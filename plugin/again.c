@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A job is enqueued again at its end: while load is below capacity to its own topic, else, and when it failed, to its
  * holding topic. */
-#include <stdio.h>
-#include <string.h>
-
 #include "base/clock.h"
 #include "connectors/kafka/holder.h"
 #include "plugin/coming.h"
@@ -40,7 +37,7 @@ cannot(struct jg_gate *gate, struct jg_run *run, const struct jg_error *error)
 }
 
 enum jg_err
-jg_again(struct jg_gate *gate, struct jg_run *run, const struct jg_op *op, int64_t wait_ms, struct jg_error *error)
+jg_again(struct jg_gate *gate, struct jg_run *run, const struct jg_op *op, int64_t wait_ms)
 {
     const struct jg_successor again = {
         .jid = op->next,
@@ -52,14 +49,14 @@ jg_again(struct jg_gate *gate, struct jg_run *run, const struct jg_op *op, int64
         .time_ms = run->time_ms,
     };
     struct jg_stamp stamp;
-    snprintf(error->text, sizeof error->text, "out of memory");
-    struct jg_holder *holder = run->copy ? jg_defer_holder(gate, error) : NULL;
+    struct jg_error error = {.text = "out of memory"};
+    struct jg_holder *holder = run->copy ? jg_defer_holder(gate, &error) : NULL;
     if (!holder)
-        return cannot(gate, run, error);
+        return cannot(gate, run, &error);
     jg_successor_stamp(&run->copy->stamp, &again, jg_wall_ms(), &stamp);
     if (jg_deferral_readdress(gate->rdk, gate->settings->name_space, run->copy, &stamp,
                               again.waits ? JG_TARGET_HELD : JG_TARGET_ORIGIN) != JG_OK)
-        return cannot(gate, run, error);
+        return cannot(gate, run, &error);
     jg_count(JG_COUNT_COMPLETED, run->in_store);
     jg_count(JG_COUNT_FAILED, run->failed);
     jg_log_rated(&gate->log, &gate->rates[JG_RATE_AGAIN], JG_LOG_INFO, "AGAIN",
@@ -71,7 +68,7 @@ jg_again(struct jg_gate *gate, struct jg_run *run, const struct jg_op *op, int64
     event.reason = again.waits ? jg_reason_name(stamp.held_reason) : NULL;
     event.attempt = stamp.attempt;
     jg_tell_run(gate, run, event);
-    enum jg_err err = jg_holder_take(holder, run->copy, wait_ms, error);
+    enum jg_err err = jg_holder_take(holder, run->copy, wait_ms, &error);
     run->copy = NULL;
     if (err == JG_OK && wait_ms)
         jg_gate_finish_offset(gate, run->topic, run->partition, run->offset);

@@ -92,7 +92,6 @@ await_renewals(struct jg_gate *gate)
 static int
 complete(struct jg_gate *gate, struct jg_run *run)
 {
-    struct jg_error error;
     if (!run->in_store && !run->failed) {
         run->settled = true;
         jg_gate_finish(gate, run);
@@ -108,12 +107,7 @@ complete(struct jg_gate *gate, struct jg_run *run)
         jg_gate_end_later(gate, run, jg_clock_ms());
         return JOBGATE_PENDING;
     }
-    if (!op.next[0]) {
-        jg_gate_completed(gate, run, &op);
-        return JOBGATE_OK;
-    }
-    jg_again_tell_gauge(gate, run->class_name, &op);
-    switch (jg_again(gate, run, &op, gate->settings->store_wait_ms, &error)) {
+    switch (jg_gate_completed(gate, run, &op, gate->settings->store_wait_ms)) {
     case JG_OK:
         return JOBGATE_OK;
     case JG_EHOST:
@@ -167,40 +161,44 @@ jobgate_complete(const char *topic, int32_t partition, int64_t offset, int outco
     return answer;
 }
 
-EXPORT int64_t
-jobgate_lease_token(const char *topic, int32_t partition, int64_t offset)
+/* Ask of the lease of the job there; -1: there is none. `ask` is called under the gate's lock. */
+static int64_t
+ask_of_lease(struct position at, int64_t (*ask)(const struct jg_run *run))
 {
-    struct position at = {.topic = topic, .partition = partition, .offset = offset};
-    int64_t token = -1;
-    struct jg_gate *gate = topic ? enter(&at) : NULL;
+    struct jg_gate *gate = at.topic ? enter(&at) : NULL;
     if (!gate)
         return -1;
     pthread_mutex_lock(&gate->lock);
     const struct jg_run *run = find(gate, &at);
-    if (run && run->lease != JG_LEASE_NONE)
-        token = run->token;
+    int64_t answer = run && run->lease != JG_LEASE_NONE ? ask(run) : -1;
     pthread_mutex_unlock(&gate->lock);
     jg_gate_exit(gate);
-    return token;
+    return answer;
+}
+
+static int64_t
+token(const struct jg_run *run)
+{
+    return run->token;
+}
+
+static int64_t
+left_ms(const struct jg_run *run)
+{
+    int64_t left = run->lost ? 0 : run->held_until_ms - ROUNDING_MS - jg_clock_ms();
+    return left > 0 ? left : 0;
+}
+
+EXPORT int64_t
+jobgate_lease_token(const char *topic, int32_t partition, int64_t offset)
+{
+    return ask_of_lease((struct position){topic, partition, offset}, token);
 }
 
 EXPORT int64_t
 jobgate_lease_left_ms(const char *topic, int32_t partition, int64_t offset)
 {
-    struct position at = {.topic = topic, .partition = partition, .offset = offset};
-    int64_t left_ms = -1;
-    struct jg_gate *gate = topic ? enter(&at) : NULL;
-    if (!gate)
-        return -1;
-    pthread_mutex_lock(&gate->lock);
-    const struct jg_run *run = find(gate, &at);
-    if (run && run->lease != JG_LEASE_NONE) {
-        left_ms = run->lost ? 0 : run->held_until_ms - ROUNDING_MS - jg_clock_ms();
-        left_ms = left_ms > 0 ? left_ms : 0;
-    }
-    pthread_mutex_unlock(&gate->lock);
-    jg_gate_exit(gate);
-    return left_ms;
+    return ask_of_lease((struct position){topic, partition, offset}, left_ms);
 }
 
 EXPORT int

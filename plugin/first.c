@@ -42,18 +42,10 @@ static bool
 commit(struct jg_gate *gate, const struct jg_coming *coming, int64_t offset)
 {
     const struct jg_rdk *rdk = gate->rdk;
-    rd_kafka_queue_t *queue = rdk->queue_new(gate->rk);
     rd_kafka_topic_partition_list_t *one = rdk->topic_partition_list_new(1);
     rdk->topic_partition_list_add(one, coming->topic, coming->rkmessage->partition)->offset = offset;
-    bool committed = false;
-    if (!rdk->commit_queue(gate->rk, one, queue, NULL, NULL)) {
-        rd_kafka_event_t *answer = rdk->queue_poll(queue, ASK_MS);
-        committed = answer && !rdk->event_error(answer);
-        if (answer)
-            rdk->event_destroy(answer);
-    }
+    bool committed = jg_following_commit(gate, one, ASK_MS);
     rdk->topic_partition_list_destroy(one);
-    rdk->queue_destroy(queue);
     return committed;
 }
 

@@ -114,6 +114,21 @@ jg_following_tend(struct jg_gate *gate)
     rdk->topic_partition_list_destroy(list);
 }
 
+bool
+jg_following_commit(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *list, int64_t timeout_ms)
+{
+    const struct jg_rdk *rdk = gate->rdk;
+    rd_kafka_queue_t *queue = rdk->queue_new(gate->rk);
+    rd_kafka_event_t *answer = NULL;
+    if (!rdk->commit_queue(gate->rk, list, queue, NULL, NULL))
+        answer = rdk->queue_poll(queue, (int)timeout_ms);
+    bool committed = answer && !rdk->event_error(answer);
+    if (answer)
+        rdk->event_destroy(answer);
+    rdk->queue_destroy(queue);
+    return committed;
+}
+
 void
 jg_following_flush(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *partitions)
 {
@@ -124,13 +139,7 @@ jg_following_flush(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *
     if (gate->client.auto_commit) {
         (void)rdk->offsets_store(gate->rk, list); /* committed with the revocation */
     } else {
-        rd_kafka_queue_t *queue = rdk->queue_new(gate->rk);
-        if (!rdk->commit_queue(gate->rk, list, queue, NULL, NULL)) {
-            rd_kafka_event_t *answer = rdk->queue_poll(queue, FLUSH_MS);
-            if (answer)
-                rdk->event_destroy(answer);
-        }
-        rdk->queue_destroy(queue);
+        (void)jg_following_commit(gate, list, FLUSH_MS);
     }
     rdk->topic_partition_list_destroy(list);
 }

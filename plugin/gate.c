@@ -375,17 +375,15 @@ jg_gate_finish(struct jg_gate *gate, struct jg_run *run)
     jg_run_destroy(run);
 }
 
-void
-jg_gate_completed(struct jg_gate *gate, struct jg_run *run, const struct jg_op *op)
+enum jg_err
+jg_gate_completed(struct jg_gate *gate, struct jg_run *run, const struct jg_op *op, int64_t wait_ms)
 {
-    struct jg_error error;
     jg_again_tell_gauge(gate, run->class_name, op);
     if (op->next[0])
-        (void)!jg_again(gate, run, op, 0, &error); /* it says so itself */
-    else {
-        run->settled = true;
-        jg_gate_finish(gate, run);
-    }
+        return jg_again(gate, run, op, wait_ms);
+    run->settled = true;
+    jg_gate_finish(gate, run);
+    return JG_OK;
 }
 
 void

@@ -66,11 +66,12 @@ struct jg_gate {
 
     struct jg_log_rate rates[JG_RATES];
     _Atomic bool stopping;
-    _Atomic int calls;      /* of the public API, under way on this gate */
-    _Atomic bool abandoned; /* the background thread did not end in time: it may still look at everything */
-    _Atomic bool busy;      /* `current` is set */
-    _Atomic bool storing;   /* consumer: we store offsets, in place of librdkafka; see storing.c */
-    _Atomic bool batches;   /* consumer: batch calls were seen */
+    _Atomic unsigned incarnation; /* counts revocations: a job that is delivered again after one is another run */
+    _Atomic int calls;            /* of the public API, under way on this gate */
+    _Atomic bool abandoned;       /* the background thread did not end in time: it may still look at everything */
+    _Atomic bool busy;            /* `current` is set */
+    _Atomic bool storing;         /* consumer: we store offsets, in place of librdkafka; see storing.c */
+    _Atomic bool batches;         /* consumer: batch calls were seen */
     _Atomic bool impatient; /* consumer: a batch call has waited for the store in vain; no more until it answers */
     _Atomic size_t unacked_count;
     _Atomic int64_t hasty_until_ms; /* monotonic: a batch call has waited in vain; until then others do not wait */
@@ -108,7 +109,6 @@ struct jg_gate {
     bool follows;                     /* there may be something to commit for it */
     rd_kafka_queue_t *commits;        /* the answers to those commits; the background thread's */
     bool consuming;                   /* consumer: the first governed partition or message was seen */
-    unsigned incarnation;             /* counts revocations: a job that is delivered again after one is another run */
     bool rebalanced;                  /* the application subscribes: a close will be told by a rebalance */
 };
 
@@ -169,24 +169,26 @@ JG_MUST_USE bool jg_send_failed_here(const struct jg_gate *gate, const rd_kafka_
 
 /* --- between gate*.c, probe.c, ask.c and worker.c --- */
 
-/* The run's end was told to the store, which answered `op` (JG_OP_COMPLETE): it is finished, or enqueued again. Takes
- * ownership. Any thread; does not wait for Kafka. */
-void jg_gate_completed(struct jg_gate *gate, struct jg_run *run, const struct jg_op *op);
+/* The run's end was told to the store, which answered `op` (JG_OP_COMPLETE): it is finished, or enqueued again, and
+ * finished when that is acknowledged. Waits so long for it; 0: not at all. Takes ownership of the run. JG_OK: finished,
+ * or on its way (wait_ms 0). JG_EHOST: on its way. JG_ENOMEM: it cannot be enqueued again, and its offset stays open;
+ * that was said. Any thread. */
+enum jg_err jg_gate_completed(struct jg_gate *gate, struct jg_run *run, const struct jg_op *op, int64_t wait_ms);
 
 /* The message at this position is finished, and all that came of it is acknowledged. Any thread. */
 void jg_gate_finish_offset(struct jg_gate *gate, const char *topic, int32_t partition, int64_t offset);
 
-/* In again.c: enqueue the run's job again as the store says; its offset is finished when that is acknowledged. Waits so
- * long for it; 0: not at all. Takes ownership of the run. JG_OK: it is there, or on its way (wait_ms 0). JG_EHOST: on
- * its way. JG_ENOMEM: it cannot be, and its offset stays open. */
-JG_MUST_USE enum jg_err jg_again(struct jg_gate *gate, struct jg_run *run, const struct jg_op *op, int64_t wait_ms,
-                                 struct jg_error *error);
+/* In again.c: the half of it that enqueues. */
+JG_MUST_USE enum jg_err jg_again(struct jg_gate *gate, struct jg_run *run, const struct jg_op *op, int64_t wait_ms);
 /* A gauge was absent, or no number: says so. */
 void jg_again_tell_gauge(struct jg_gate *gate, const char *class_name, const struct jg_op *op);
 
 /* The application has come back on this thread: take what it worked on, which is done. NULL: nothing, or it cannot be
  * told (another thread: from then on completion cannot be seen). Ownership goes to the caller. `how`: for the log. */
 JG_MUST_USE struct jg_run *jg_gate_come_back(struct jg_gate *gate, const char *how);
+
+/* In following.c: commit, and wait at most `timeout_ms` for the answer. True: it is done. */
+bool jg_following_commit(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *list, int64_t timeout_ms);
 
 /* Take `current` out. Under the lock. */
 struct jg_run *jg_gate_take_current(struct jg_gate *gate);

@@ -33,10 +33,9 @@ static void
 name_run(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *run)
 {
     char incarnation[16] = "";
-    pthread_mutex_lock(&gate->lock);
-    if (gate->incarnation)
-        snprintf(incarnation, sizeof incarnation, ".%u", gate->incarnation);
-    pthread_mutex_unlock(&gate->lock);
+    unsigned revocations = atomic_load(&gate->incarnation);
+    if (revocations)
+        snprintf(incarnation, sizeof incarnation, ".%u", revocations);
     snprintf(run->member, sizeof run->member, "%s@%s%s@%s/%d/%lld", run->jid, gate->id, incarnation, coming->topic,
              (int)coming->rkmessage->partition, (long long)coming->rkmessage->offset);
 }
@@ -217,7 +216,7 @@ ask_first(struct jg_gate *gate, const struct jg_coming *coming, struct jg_known 
     if (met && ops[along].err == JG_OK)
         jg_known_synced(gate, met, &ops[along], coming->now_ms);
     if (along && ops[0].err == JG_OK)
-        jg_gate_completed(gate, done, &ops[0]);
+        (void)jg_gate_completed(gate, done, &ops[0], 0);
     else if (done)
         jg_gate_end_later(gate, done, coming->now_ms);
     return ask->err;

@@ -40,45 +40,40 @@ open_offset(struct jg_gate *gate, struct jg_coming *coming)
 void
 jg_coming_finish_offset(struct jg_gate *gate, const struct jg_coming *coming, bool handed_out)
 {
-    pthread_mutex_lock(&gate->lock);
-    jg_offsets_finish(&gate->offsets, coming->topic, coming->rkmessage->partition, coming->rkmessage->offset);
-    pthread_mutex_unlock(&gate->lock);
-    jg_storing_store_safe(gate, coming->topic, coming->rkmessage->partition);
+    jg_gate_finish_offset(gate, coming->topic, coming->rkmessage->partition, coming->rkmessage->offset);
     if (!handed_out)
         jg_following_finish(gate, coming->topic, coming->rkmessage->partition, coming->rkmessage->offset);
 }
 
-static void
-log_skip(struct jg_gate *gate, const struct jg_coming *coming, enum jg_reason reason, const char *original)
-{
-    char why[JG_JID_CHARS + 64];
-    const char *text = reason == JG_REASON_DONE    ? "is done already"
-                       : reason == JG_REASON_COPY  ? "is a copy of one that was started"
-                       : reason == JG_REASON_TAKEN ? "ends as a no-op, since another job holds its lease"
-                                                   : why;
-    snprintf(why, sizeof why, "is a duplicate of %s", original);
-    jg_log_rated(&gate->log, &gate->rates[reason == JG_REASON_NONE ? JG_RATE_SKIP : JG_RATE_NOOP], JG_LOG_INFO, "SKIP",
-                 "class %s: job %s at %s/%d/%lld %s: skipped", coming->stamp.class_name, coming->stamp.jid,
-                 coming->topic, (int)coming->rkmessage->partition, (long long)coming->rkmessage->offset, text);
-}
+/* What a SKIP is to the application, in events and in the log, by its reason. */
+static const struct {
+    enum jg_skip skip;
+    enum jg_event_kind event;
+    enum jg_rate rate;
+    const char *name, *text;
+} skips[] = {
+    [JG_REASON_NONE] = {JG_SKIP_DUPLICATE, JG_EVENT_SKIPPED, JG_RATE_SKIP, "duplicate", "is a duplicate of "},
+    [JG_REASON_DONE] = {JG_SKIP_DONE, JG_EVENT_SKIPPED, JG_RATE_NOOP, "done", "is done already"},
+    [JG_REASON_COPY] = {JG_SKIP_DONE, JG_EVENT_SKIPPED, JG_RATE_NOOP, "copy", "is a copy of one that was started"},
+    [JG_REASON_TAKEN] = {JG_SKIP_NOOP_JOB, JG_EVENT_NOOP, JG_RATE_NOOP, "taken",
+                         "ends as a no-op, since another job holds its lease"},
+};
 
 void
 jg_coming_skip(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_op *answer)
 {
-    bool done = answer->reason == JG_REASON_DONE || answer->reason == JG_REASON_COPY;
+    enum jg_reason reason = answer->reason;
     if (!answer->next[0]) /* else its offset is finished when the job is there again */
         jg_coming_finish_offset(gate, coming, false);
-    jg_act_skip(gate, coming->rkmessage,
-                done                                ? JG_SKIP_DONE
-                : answer->reason == JG_REASON_TAKEN ? JG_SKIP_NOOP_JOB
-                                                    : JG_SKIP_DUPLICATE);
-    jg_count(JG_COUNT_DONE_AGAIN, done);
-    jg_count(JG_COUNT_NOOP, answer->reason == JG_REASON_TAKEN);
-    log_skip(gate, coming, answer->reason, answer->original);
-    struct jg_event event = JG_EVENT_INIT(answer->reason == JG_REASON_TAKEN ? JG_EVENT_NOOP : JG_EVENT_SKIPPED);
+    jg_act_skip(gate, coming->rkmessage, skips[reason].skip);
+    jg_log_rated(&gate->log, &gate->rates[skips[reason].rate], JG_LOG_INFO, "SKIP",
+                 "class %s: job %s at %s/%d/%lld %s%s: skipped", coming->stamp.class_name, coming->stamp.jid,
+                 coming->topic, (int)coming->rkmessage->partition, (long long)coming->rkmessage->offset,
+                 skips[reason].text, reason == JG_REASON_NONE ? answer->original : "");
+    struct jg_event event = JG_EVENT_INIT(skips[reason].event);
     event.duplicate_of = answer->original;
     event.next = answer->next;
-    event.reason = answer->reason == JG_REASON_NONE ? "duplicate" : jg_reason_name(answer->reason);
+    event.reason = skips[reason].name;
     jg_tell_coming(gate, coming, event);
 }
 

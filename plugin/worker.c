@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The background thread of an instance: confirms and releases claims, keeps the unacknowledged ones alive, renews and
  * completes runs, probes, looks after the store's connection. It starts with the first governed message. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -23,21 +22,22 @@
 
 /* --- one batch of waiting operations --- */
 
+/* `renewal`: the run's own. */
 static void
-tell_lost_lease(struct jg_gate *gate, const char *class_name, const char *jid, const char *key, int64_t token)
+tell_lost_lease(struct jg_gate *gate, const struct jg_op *renewal)
 {
     jg_count(JG_COUNT_LEASE_LOST, 1);
     struct jg_event event = JG_EVENT_INIT(JG_EVENT_LEASE_LOST);
-    event.class_name = class_name;
-    event.jid = jid;
-    event.key = key;
-    event.token = token;
+    event.class_name = renewal->class_name;
+    event.jid = renewal->jid;
+    event.key = renewal->key;
+    event.token = renewal->token_in;
     if (jg_event_wanted(gate->settings, &gate->log))
         jg_event_log(&gate->log, &event);
     jg_log_rated(&gate->log, &gate->rates[JG_RATE_LOST], JG_LOG_ERROR, "LEASE",
                  "class %s: job %s has lost its lease (token %lld) while it runs: another may run by now. It was not "
                  "renewed for lease.ttl.ms, or the store lost its data",
-                 class_name, jid, (long long)token);
+                 renewal->class_name, renewal->jid, (long long)renewal->token_in);
 }
 
 /* What a renewal tells of its run. The store's data may be of a new epoch: the next renewal starts from there. With
@@ -60,9 +60,8 @@ note_renewal(struct jg_gate *gate, const struct jg_op *renewal, int64_t asked_ms
             lost = run->lost = true;
     }
     pthread_mutex_unlock(&gate->lock);
-    if (!lost)
-        return;
-    tell_lost_lease(gate, renewal->class_name, renewal->jid, renewal->key, renewal->token_in);
+    if (lost)
+        tell_lost_lease(gate, renewal);
 }
 
 static void
@@ -79,7 +78,7 @@ settle(struct jg_gate *gate, struct jg_pending *pending, int64_t asked_ms)
     pending->run = NULL;
     jg_pending_destroy(pending);
     if (run)
-        jg_gate_completed(gate, run, &op);
+        (void)jg_gate_completed(gate, run, &op, 0);
 }
 
 static void
@@ -193,33 +192,32 @@ is_expired(const struct jg_run *run, int64_t now_ms)
     return run->lease != JG_LEASE_NONE && run->held_until_ms && now_ms >= run->held_until_ms;
 }
 
-/* The lease of one run that has expired so. Under the lock; NULL: none. The result is a copy, the caller's to free. */
-static struct jg_run *
+/* One run whose lease has expired so, as a renewal that is not to be sent. Under the lock; NULL: none. */
+static struct jg_pending *
 take_expired(struct jg_gate *gate, int64_t now_ms)
 {
     struct jg_run *run = gate->inflight.head;
     while (run && (run->lost || !run->in_store || !is_expired(run, now_ms)))
         run = run->next;
-    struct jg_run *copy = run ? malloc(sizeof *copy) : NULL;
-    if (copy)
-        *copy = *run;
-    if (run)
-        run->lost = true;
-    return copy;
+    if (!run)
+        return NULL;
+    struct jg_op op = jg_run_renew_op(run);
+    run->lost = true;
+    return jg_pending_new(&op);
 }
 
 static void
 end_expired_leases(struct jg_gate *gate, int64_t now_ms)
 {
-    struct jg_run *copy;
+    struct jg_pending *lost;
     do {
         pthread_mutex_lock(&gate->lock);
-        copy = take_expired(gate, now_ms);
+        lost = take_expired(gate, now_ms);
         pthread_mutex_unlock(&gate->lock);
-        if (copy)
-            tell_lost_lease(gate, copy->class_name, copy->jid, copy->key, copy->token);
-        free(copy);
-    } while (copy);
+        if (lost)
+            tell_lost_lease(gate, &lost->op);
+        jg_pending_destroy(lost);
+    } while (lost);
 }
 
 static void
