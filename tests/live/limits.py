@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from support.app import PATIENCE_S, produce_job
+from support.app import PATIENCE_S, own_jid, produce_job
+from support.crew import overlap_of
 from support.processes import wait_until
 
 LAST = produce_job("Last", [])
@@ -73,6 +74,28 @@ def pair(site, settings=None):
 
     numbers = wait_until(shared, PATIENCE_S, "each has a partition")
     return [consumer for _, consumer in sorted(zip(numbers, consumers), key=lambda each: each[0])]
+
+
+def overlap_of_consumers(site, settings, settle, count, timeout_s):
+    """Three consumers, each with a partition of the site's, run so many jobs; how many ran at once, at most."""
+    consumers = [site.consumer(settings) for _ in range(3)]
+    for consumer in consumers:
+        consumer.run(job_ms=20, settle=settle)
+    producer = site.producer()
+    jobs = [mail(number) for number in range(count)]
+    for number, job in enumerate(jobs):
+        producer.accepted(job, partition=number % 3)
+    producer.flush()
+
+    def ended():
+        return {own_jid(event["value"]) for consumer in consumers for event in consumer.app.found("end")}
+
+    wait_until(lambda: set(map(own_jid, jobs)) <= ended(), timeout_s, "every job ran", interval_s=0.2)
+    intervals = []
+    for consumer in consumers:
+        starts, ends = consumer.app.found("start"), consumer.app.found("end")
+        intervals += [(start["mono_us"], end["mono_us"]) for start, end in zip(starts, ends)]
+    return overlap_of(intervals)
 
 
 @pytest.fixture

@@ -11,10 +11,9 @@ import pytest
 
 from live.leases import (DONE_TEXT, DONE_TTL, HELD_TEXT, LEASE, LEASE_TTL, NEVER_COMMITS, NOOP_TEXT, TAKEN,
                          TOKEN_HEADER, await_holder, end, is_done, lease_of, token_of)
-from live.limits import (LAST, MANUAL, NO_DEDUP, SKIP, SOON_S, STORING, assert_idle, finish, jids, mail, pair,
-                         poll_until)
+from live.limits import (LAST, MANUAL, NO_DEDUP, SKIP, SOON_S, STORING, assert_idle, finish, jids, mail,
+                         overlap_of_consumers, pair, poll_until)
 from support.app import PATIENCE_S, own_jid, produce_job, raw_produce
-from support.crew import overlap_of
 from support.processes import wait_until
 
 both_modes = pytest.mark.parametrize("settings", [{}, MANUAL], ids=["poll", "commit"])
@@ -151,24 +150,7 @@ def test_held_jobs_run_one_after_the_other_in_their_order(make_site):
 ], ids=["poll", "commit", "commit-async", "store"])
 def test_a_lease_is_exclusive_however_offsets_are_committed(make_site, slow, settings, settle):
     site = make_site({LEASE: "class", TAKEN: "hold", **NO_DEDUP}, partitions=3)
-    consumers = [site.consumer(settings) for _ in range(3)]
-    for consumer in consumers:
-        consumer.run(job_ms=20, settle=settle)
-    producer = site.producer()
-    jobs = [mail(number) for number in range(24)]
-    for number, job in enumerate(jobs):
-        producer.accepted(job, partition=number % 3)
-    producer.flush()
-
-    def ended():
-        return {own_jid(event["value"]) for consumer in consumers for event in consumer.app.found("end")}
-
-    wait_until(lambda: set(map(own_jid, jobs)) <= ended(), 60 * slow, "every job ran", interval_s=0.2)
-    intervals = []
-    for consumer in consumers:
-        starts, ends = consumer.app.found("start"), consumer.app.found("end")
-        intervals += [(start["mono_us"], end["mono_us"]) for start, end in zip(starts, ends)]
-    assert overlap_of(intervals) == 1
+    assert overlap_of_consumers(site, settings, settle, 24, 60 * slow) == 1
     await_holder(site, "")
     site.await_held(0)
 

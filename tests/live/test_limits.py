@@ -12,9 +12,8 @@ import pytest
 from confluent_kafka.admin import ConfigResource, ResourceType
 
 from live.limits import (LIMIT, MANUAL, NO_DEDUP, SKIP, SOON_S, STORING, assert_idle, await_skips, blocked, finish,
-                         jids, mail, pair, poll_until, site)
+                         jids, mail, overlap_of_consumers, pair, poll_until, site)
 from support.app import PATIENCE_S, own_jid, produce_job
-from support.crew import overlap_of
 from support.processes import wait_until
 
 
@@ -279,24 +278,7 @@ def test_a_limit_spans_the_topics_of_a_namespace(make_site, make_topic):
 ], ids=["poll", "commit", "commit-async", "store"])
 def test_a_limit_holds_however_offsets_are_committed(make_site, slow, settings, settle):
     site = make_site({LIMIT: 2, **NO_DEDUP}, partitions=3)
-    consumers = [site.consumer(settings) for _ in range(3)]
-    for consumer in consumers:
-        consumer.run(job_ms=20, settle=settle)
-    producer = site.producer()
-    jobs = [mail(number) for number in range(45)]
-    for number, job in enumerate(jobs):
-        producer.accepted(job, partition=number % 3)
-    producer.flush()
-
-    def ended():
-        return {own_jid(event["value"]) for consumer in consumers for event in consumer.app.found("end")}
-
-    wait_until(lambda: set(map(own_jid, jobs)) <= ended(), 30 * slow, "every job ran", interval_s=0.2)
-    intervals = []
-    for consumer in consumers:
-        starts, ends = consumer.app.found("start"), consumer.app.found("end")
-        intervals += [(start["mono_us"], end["mono_us"]) for start, end in zip(starts, ends)]
-    assert overlap_of(intervals) == 2
+    assert overlap_of_consumers(site, settings, settle, 45, 30 * slow) == 2
     site.await_running(0)
     site.await_held(0)
 
