@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plugin/host.h"
+
 #define VALUE_BYTES 512
 #define FASTER_COMMIT_MS "100" /* an application's stored offsets end its jobs, so they are committed soon */
 #define DEFAULT_COMMIT_MS "5000"
@@ -66,12 +68,15 @@ read_consumer(const struct jg_rdk *rdk, const rd_kafka_conf_t *rk_conf, const st
     out->auto_store = get_bool(rdk, rk_conf, "enable.auto.offset.store");
     out->commits_itself = !out->auto_commit || !out->auto_store;
     out->max_poll_interval_ms = get_number(rdk, rk_conf, "max.poll.interval.ms", 300000);
+    out->events = get_number(rdk, rk_conf, "enabled_events", 0) != 0;
     out->completion = settings->completion != JG_COMPLETION_AUTO ? settings->completion
-                      : out->auto_commit && out->auto_store      ? JG_COMPLETION_POLL
-                                                                 : JG_COMPLETION_COMMIT;
+                      : out->commits_itself                      ? JG_COMPLETION_COMMIT
+                      : jg_host_kind() == JG_HOST_NODE           ? JG_COMPLETION_AUTO
+                                                                 : JG_COMPLETION_POLL;
     enum jg_skip_error skip = settings->skip_error;
-    if (!settings->skip_error_is_set && get_bool(rdk, rk_conf, "enable.partition.eof"))
-        skip = JG_SKIP_TIMED_OUT; /* a real end of partition means something to this application */
+    bool eof = get_bool(rdk, rk_conf, "enable.partition.eof"); /* then a real one means something to the application */
+    if (!settings->skip_error_is_set && (eof || jg_host_kind() == JG_HOST_GO))
+        skip = JG_SKIP_TIMED_OUT;
     out->skip_err = skip == JG_SKIP_PARTITION_EOF ? RD_KAFKA_RESP_ERR__PARTITION_EOF
                     : skip == JG_SKIP_TIMED_OUT   ? RD_KAFKA_RESP_ERR__TIMED_OUT
                                                   : RD_KAFKA_RESP_ERR__NOOP;
@@ -105,6 +110,18 @@ jg_client_check(const struct jg_client *client, const struct jg_settings *settin
                  "enable.auto.offset.store=false or enable.auto.commit=false, or leave jobgate.completion at auto");
         return JG_EINVAL;
     }
+    if (settings->completion == JG_COMPLETION_POLL && client->consumer && jg_host_kind() == JG_HOST_NODE) {
+        snprintf(error->text, sizeof error->text,
+                 "jobgate.completion=poll cannot work in Node, which polls ahead of the program: set "
+                 "enable.auto.offset.store=false and store offsets when jobs are done, or jobgate.completion=api");
+        return JG_EINVAL;
+    }
+    if (settings->close == JG_CLOSE_REDELIVER && client->events && client->completion == JG_COMPLETION_POLL) {
+        snprintf(error->text, sizeof error->text,
+                 "jobgate.close=redeliver cannot be honoured for a client that takes events (Go, Rust), whose close "
+                 "looks like a poll: set enable.auto.offset.store=false and store offsets when jobs are done");
+        return JG_EINVAL;
+    }
     return JG_OK;
 }
 
@@ -126,8 +143,7 @@ jg_client_take_over(const struct jg_rdk *rdk, rd_kafka_conf_t *rk_conf, const st
     if (err == JG_OK)
         err = set(rdk, rk_conf, "isolation.level", "read_committed", error);
     /* A host that takes rebalances as events has no callback to wrap, and with one would get no events. */
-    int64_t events = get_number(rdk, rk_conf, "enabled_events", 0);
-    if (err == JG_OK && !(events & RD_KAFKA_EVENT_REBALANCE))
+    if (err == JG_OK && !client->events)
         rdk->conf_set_rebalance_cb(rk_conf, rebalance_cb);
     return err;
 }

@@ -21,9 +21,10 @@ struct jg_client {
     bool auto_commit;    /* enable.auto.commit */
     bool auto_store;     /* enable.auto.offset.store: librdkafka would store offsets as messages are handed out */
     bool commits_itself; /* the application stores or commits offsets */
+    bool events;         /* the application takes events (Go, Rust): no callback tells of rebalances */
     int64_t max_poll_interval_ms;
     rd_kafka_resp_err_t skip_err;
-    enum jg_completion completion; /* poll or commit */
+    enum jg_completion completion; /* poll, commit or api; auto: cannot be seen (Node) */
     jg_rebalance_cb *rebalance_cb; /* the application's own; NULL: none */
 
     char group[256]; /* group.id */

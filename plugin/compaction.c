@@ -64,7 +64,13 @@ ask(struct jg_gate *gate, int64_t now_ms)
         names[named++] = check->name;
     }
     pthread_mutex_unlock(&gate->lock);
-    for (size_t i = 0; i < named; i++)
+    if (named && rdk->no_admin) {
+        jg_log(&gate->log, JG_LOG_WARNING, "TOPIC",
+               "%s was left out when librdkafka was linked into this program, so the governed topics' cleanup.policy "
+               "cannot be asked for: make sure that none is compacted",
+               rdk->no_admin);
+    }
+    for (size_t i = 0; i < named && !rdk->no_admin; i++)
         if ((resources[count] = rdk->ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, names[i])) != NULL)
             count++;
     if (count == 0)

@@ -214,6 +214,7 @@ jg_gate_new(const struct jg_rdk *rdk, rd_kafka_t *rk, rd_kafka_conf_t *rk_conf, 
     gate->renew_every_ms = JG_RUN_TTL_MS / 3;
     gate->refused = *refused;
     gate->generation = jg_process_generation();
+    gate->events = client.events;
     snprintf(gate->name, sizeof gate->name, "%s", client.client_id[0] ? client.client_id : "jobgate");
     gate->log = (struct jg_log){.level = settings->log_level, .name = gate->name};
     init_id(gate);
@@ -414,7 +415,8 @@ jg_gate_come_back(struct jg_gate *gate, const char *how)
         return NULL;
     pthread_mutex_lock(&gate->lock);
     if (gate->current) {
-        bool same = pthread_equal(gate->current_thread, pthread_self());
+        /* The loops of Go and Rust move between threads. */
+        bool same = atomic_load(&gate->events) || pthread_equal(gate->current_thread, pthread_self());
         *(same ? &run : &unseen) = jg_gate_take_current(gate);
         if (!same)
             gate->completion = JG_COMPLETION_AUTO;
@@ -432,6 +434,7 @@ jg_gate_take_current(struct jg_gate *gate)
     if (run)
         jg_inflight_remove(&gate->inflight, run);
     gate->current = NULL;
+    gate->probing = gate->probing && !atomic_load(&gate->events); /* that one was for this run */
     atomic_store(&gate->busy, false);
     return run;
 }

@@ -23,7 +23,7 @@
 #include "plugin/rdk.h"
 
 /* Why a consumer may be refused, and what helps, for messages. */
-#define JG_UNSEEN_END "with batch calls or several polling threads the end of a job cannot be seen"
+#define JG_UNSEEN_END "in Node, with batch calls, or with several polling threads the end of a job cannot be seen"
 #define JG_UNSEEN_CURE                                                                                                 \
     "set enable.auto.offset.store=false and store offsets when jobs are done, or take one message per poll on one "    \
     "thread, or set jobgate.completion=api and call jobgate_complete"
@@ -72,6 +72,9 @@ struct jg_gate {
     _Atomic bool busy;            /* `current` is set */
     _Atomic bool storing;         /* consumer: we store offsets, in place of librdkafka; see storing.c */
     _Atomic bool batches;         /* consumer: batch calls were seen */
+    _Atomic bool events;          /* consumer: it takes events: see callbackless.c */
+    _Atomic bool has_joined;      /* ... and has asked for the offsets of what it was assigned */
+    _Atomic int64_t looked_ms;    /* ... monotonic: when its assignment was last looked at */
     _Atomic bool impatient; /* consumer: a batch call has waited for the store in vain; no more until it answers */
     _Atomic size_t unacked_count;
     _Atomic int64_t hasty_until_ms; /* monotonic: a batch call has waited in vain; until then others do not wait */
@@ -104,6 +107,7 @@ struct jg_gate {
     struct jg_told *guards;     /* see guard.c: topics, and whether its group executes them */
     int64_t renew_every_ms;     /* a third of the shortest TTL of a run or its claim that was seen */
     bool probing;               /* a poll probe is under way */
+    unsigned probes;            /* how many were sent */
     /* Completion by commit, see following.c. */
     struct jg_offsets unseen_offsets; /* open: what the application got, until it commits it */
     bool follows;                     /* there may be something to commit for it */
@@ -228,6 +232,19 @@ void jg_following_end(struct jg_gate *gate);
 
 /* Send a poll probe for the current job, if there is one without. Not under the lock. */
 void jg_probe_send(struct jg_gate *gate);
+/* Look whether one was answered, where no callback tells, or send it. Thread: the background thread. */
+void jg_probe_tend(struct jg_gate *gate);
+
+/* In rebalance.c: these partitions went. Not under the lock. */
+void jg_gate_revoked(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *partitions);
+
+/* Consumers that take events instead of callbacks. */
+/* A message is about to be handed to it. Thread: the application's poller. */
+void jg_callbackless_look(struct jg_gate *gate, int64_t now_ms);
+/* A request was sent. Thread: librdkafka's; never blocks. */
+void jg_callbackless_sent(struct jg_gate *gate, int16_t api_key);
+/* Thread: the background thread. */
+void jg_callbackless_tend(struct jg_gate *gate);
 
 /* One attempt at the store. Counts and logs a failure. */
 JG_MUST_USE enum jg_err jg_ask(struct jg_gate *gate, struct jg_op *ops, size_t count);

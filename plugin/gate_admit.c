@@ -146,7 +146,8 @@ hand_out(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *ru
         jg_coming_finish_offset(gate, coming, true);
     /* Another message in the queue will tell as well, and costs nothing; the background thread probes later. Without
      * rebalances only a probe tells of a close, and a slot is waited for: what is in the queue may be no message. */
-    if (probe && (!told_at_close || gated || gate->rdk->queue_length(probe) == 0))
+    bool needed = !told_at_close || gated;
+    if (probe && ((needed && !atomic_load(&gate->events)) || gate->rdk->queue_length(probe) == 0))
         jg_probe_send(gate);
 }
 

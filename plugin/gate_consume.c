@@ -314,6 +314,7 @@ jg_gate_consume(struct jg_gate *gate, rd_kafka_message_t *rkmessage, int64_t now
     if (gate->settings->disable != JG_DISABLE_NO || gate->settings->observe)
         return;
     jg_gate_start_consuming(gate);
+    jg_callbackless_look(gate, now_ms);
     struct jg_run *done = jg_gate_come_back(gate, "a message");
     if (is_beside(gate, coming.topic))
         consume_beside(gate, &coming, done);

@@ -75,6 +75,23 @@ on_commit(rd_kafka_t *rk, const rd_kafka_topic_partition_list_t *offsets, rd_kaf
 }
 
 static rd_kafka_resp_err_t
+on_request_sent(rd_kafka_t *rk, int sockfd, const char *broker, int32_t broker_id, int16_t api_key, int16_t api_version,
+                int32_t correlation_id, size_t size, void *opaque)
+{
+    struct jg_gate *gate = opaque;
+    (void)rk;
+    (void)sockfd;
+    (void)broker;
+    (void)broker_id;
+    (void)api_version;
+    (void)correlation_id;
+    (void)size;
+    if (gate->generation == jg_process_generation())
+        jg_callbackless_sent(gate, api_key);
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static rd_kafka_resp_err_t
 on_destroy(rd_kafka_t *rk, void *opaque)
 {
     (void)rk;
@@ -97,6 +114,8 @@ hook(const struct jg_rdk *rdk, rd_kafka_t *rk, struct jg_gate *gate)
         err = rdk->interceptor_add_on_consume(rk, PLUGIN, on_consume, gate);
         if (!err)
             err = rdk->interceptor_add_on_commit(rk, PLUGIN, on_commit, gate);
+        if (!err && gate->client.events && gate->gates)
+            err = rdk->interceptor_add_on_request_sent(rk, PLUGIN, on_request_sent, gate);
     }
     return err;
 }

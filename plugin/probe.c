@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The poll probe: tells that the application polls again although no message comes. A commit of one partition at
  * offset INVALID, to the consumer's own queue, sends nothing; its callback runs on the application's thread at its next
- * poll, at once if it is blocked in one. */
+ * poll, at once if it is blocked in one.
+ *
+ * An application that takes events (Go, Rust) gets it as one, and no callback runs. There it is sent into an empty
+ * queue only, and is answered when the queue is empty again: what was sent for one run says nothing about the next, so
+ * taking `current` out forgets it, and the next one waits until the queue is empty, hence without it. */
 #include "base/clock.h"
 #include "plugin/gate.h"
 
@@ -25,6 +29,39 @@ answered(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_
         jg_worker_wait_completions(gate, 2 * gate->settings->store_timeout_ms);
 }
 
+/* The queue is empty, and a probe was in it: the application has polled. */
+static void
+take_answer(struct jg_gate *gate, unsigned number)
+{
+    struct jg_run *run = NULL;
+    pthread_mutex_lock(&gate->lock);
+    if (gate->probing && gate->probes == number) /* no message came meanwhile */
+        run = jg_gate_take_current(gate);
+    pthread_mutex_unlock(&gate->lock);
+    if (run)
+        jg_gate_end_later(gate, run, jg_clock_ms());
+}
+
+void
+jg_probe_tend(struct jg_gate *gate)
+{
+    if (!atomic_load(&gate->events)) {
+        jg_probe_send(gate);
+        return;
+    }
+    pthread_mutex_lock(&gate->lock);
+    rd_kafka_queue_t *queue = gate->current ? gate->consumer_queue : NULL;
+    bool probing = gate->probing;
+    unsigned number = gate->probes;
+    pthread_mutex_unlock(&gate->lock);
+    if (!queue || atomic_load(&gate->stopping) || gate->rdk->queue_length(queue) > 0)
+        return;
+    if (probing)
+        take_answer(gate, number);
+    else
+        jg_probe_send(gate);
+}
+
 static bool
 is_wanted(struct jg_gate *gate)
 {
@@ -46,6 +83,7 @@ jg_probe_send(struct jg_gate *gate)
     if (gate->current && !gate->probing && !atomic_load(&gate->stopping)) {
         partition = rdk->topic_partition_list_add(one, gate->current->topic, gate->current->partition);
         gate->probing = true;
+        gate->probes++;
     }
     pthread_mutex_unlock(&gate->lock);
     if (partition) {

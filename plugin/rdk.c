@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unwind.h>
 
+#include "plugin/symtab.h"
+
 #define OLDEST_VERSION 0x02000000 /* older ones were never run with jobgate */
 #define MOST_COPIES 16            /* copies of librdkafka in one process */
 
@@ -22,46 +24,80 @@ static const char *const frame_names[JG_FRAMES] = {
     [JG_FRAME_CONSUME_BATCH_QUEUE] = "rd_kafka_consume_batch_queue",
     [JG_FRAME_CONSUME_BATCH] = "rd_kafka_consume_batch",
     [JG_FRAME_CONSUMER_CLOSE] = "rd_kafka_consumer_close",
+    [JG_FRAME_EVENT_MESSAGE_NEXT] = "rd_kafka_event_message_next",
 };
 
-/* Look `name` up in `library` and check that it is that copy's own, not one of the same name loaded before it. */
-static void *
-own_symbol(void *library, const void *base, const char *name)
+/* Where a copy's functions are looked up: in what it exports, else in the symbol table of its file. */
+struct source {
+    void *library;
+    const void *base;
+    struct jg_symtab table;
+    const char *missing; /* the first function that was found in neither; NULL: none */
+    struct jg_error no_table;
+};
+
+struct function {
+    uintptr_t begin, end; /* 0, 0: not found */
+};
+
+/* What the copy exports itself, not one of the same name that was loaded before it. */
+static struct function
+find_exported(const struct source *source, const char *name)
 {
     Dl_info info;
-    void *address = dlsym(library, name);
-    if (address && dladdr(address, &info) && info.dli_fbase == base)
-        return address;
-    return NULL;
+    void *entry = NULL;
+    void *address = dlsym(source->library, name);
+    if (!address || !dladdr1(address, &info, &entry, RTLD_DL_SYMENT) || info.dli_fbase != source->base || !entry)
+        return (struct function){0, 0};
+    return (struct function){(uintptr_t)address, (uintptr_t)address + ((const ElfW(Sym) *)entry)->st_size};
 }
 
-static const char *
-resolve_functions(struct jg_rdk *rdk, void *library)
+static struct function
+find(const struct source *source, const char *name)
 {
-    void *address;
-#define RESOLVE(name)                                                                                                  \
-    address = own_symbol(library, rdk->base, "rd_kafka_" #name);                                                       \
-    if (!address)                                                                                                      \
-        return "rd_kafka_" #name;                                                                                      \
-    memcpy(&rdk->name, &address, sizeof address);
-    JG_RDK_FUNCTIONS(RESOLVE)
-#undef RESOLVE
-    return NULL;
+    struct function found = find_exported(source, name);
+    const struct jg_symbol *symbol = found.begin ? NULL : jg_symtab_find(&source->table, name);
+    if (symbol)
+        found = (struct function){symbol->address, symbol->address + symbol->size_bytes};
+    return found;
 }
 
 static void
-resolve_frames(struct jg_rdk *rdk, void *library)
+resolve_function(struct source *source, const char *name, void *field)
 {
+    struct function found = find(source, name);
+    memcpy(field, &found.begin, sizeof found.begin);
+    if (!found.begin && !source->missing)
+        source->missing = name;
+}
+
+static void
+resolve_functions(struct jg_rdk *rdk, struct source *source)
+{
+    source->missing = NULL;
+#define RESOLVE(name) resolve_function(source, "rd_kafka_" #name, &rdk->name);
+    JG_RDK_FUNCTIONS(RESOLVE)
+    const char *missing = source->missing;
+    source->missing = NULL;
+    JG_RDK_ADMIN_FUNCTIONS(RESOLVE)
+#undef RESOLVE
+    rdk->no_admin = source->missing;
+    source->missing = missing;
+}
+
+static void
+resolve_all(struct jg_rdk *rdk, const void *caller, struct source *source)
+{
+    resolve_functions(rdk, source);
+    if ((source->missing || rdk->no_admin) &&
+        jg_symtab_read(caller, "rd_kafka_", &source->table, &source->no_table) == JG_OK)
+        resolve_functions(rdk, source);
     for (size_t i = 0; i < JG_FRAMES; i++) {
-        Dl_info info;
-        void *entry = NULL;
-        void *address = own_symbol(library, rdk->base, frame_names[i]);
-        if (!address || !dladdr1(address, &info, &entry, RTLD_DL_SYMENT) || !entry)
-            continue;
-        const ElfW(Sym) *symbol = entry;
-        rdk->frames[i].begin = (uintptr_t)address;
-        rdk->frames[i].end = (uintptr_t)address + symbol->st_size;
+        struct function found = find(source, frame_names[i]);
+        rdk->frames[i].begin = found.begin;
+        rdk->frames[i].end = found.end;
     }
+    jg_symtab_clear(&source->table);
 }
 
 /* A handle on the already loaded object that holds `info`; the main program has no path to open it by. */
@@ -72,37 +108,51 @@ open_loaded(const Dl_info *info)
     return library ? library : dlopen(NULL, RTLD_NOW);
 }
 
-static enum jg_err
-resolve(const Dl_info *info, struct jg_rdk **out, struct jg_error *error)
+static void
+tell_missing(const struct source *source, const char *path, struct jg_error *error)
 {
-    void *library = open_loaded(info);
+    if (source->no_table.text[0])
+        snprintf(error->text, sizeof error->text,
+                 "jobgate finds no %s in %s, which loads it: librdkafka is linked statically there without exporting "
+                 "its functions, and %.150s. Do not strip it (Go: no -ldflags \"-s -w\"; Rust: strip = false), or link "
+                 "with -rdynamic, or use the shared librdkafka.so.1, 2.0 or later (Go: -tags dynamic)",
+                 source->missing, path, source->no_table.text);
+    else
+        snprintf(error->text, sizeof error->text,
+                 "jobgate finds no %s in %s, which loads it: its librdkafka is older than 2.0, or the linker has left "
+                 "it out. Use librdkafka 2.0 or later; where it is linked statically, link all of it "
+                 "(-Wl,--whole-archive librdkafka.a)",
+                 source->missing, path);
+}
+
+static enum jg_err
+resolve(const Dl_info *info, const void *caller, struct jg_rdk **out, struct jg_error *error)
+{
+    struct source source = {.library = open_loaded(info), .base = info->dli_fbase};
     struct jg_rdk *rdk = calloc(1, sizeof *rdk);
-    if (!library || !rdk) {
-        free(rdk);
+    enum jg_err err = JG_EHOST;
+    if (!source.library || !rdk) {
         snprintf(error->text, sizeof error->text, "jobgate cannot open the librdkafka that loads it (%s)",
                  info->dli_fname);
-        return library ? JG_ENOMEM : JG_EHOST;
+        err = source.library ? JG_ENOMEM : JG_EHOST;
+        goto out;
     }
     rdk->base = info->dli_fbase;
-    const char *missing = resolve_functions(rdk, library);
-    if (missing) {
-        snprintf(error->text, sizeof error->text,
-                 "jobgate finds no %s in %s, which loads it: librdkafka is older than 2.0, or linked statically into "
-                 "this program without exporting its functions. Use the shared library librdkafka.so.1 (2.0 or "
-                 "later), or link all of it in and export it (-rdynamic -Wl,--whole-archive librdkafka.a)",
-                 missing, info->dli_fname);
-        free(rdk);
-        return JG_EHOST;
+    resolve_all(rdk, caller, &source);
+    if (source.missing) {
+        tell_missing(&source, info->dli_fname, error);
+        goto out;
     }
     if (rdk->version() < OLDEST_VERSION) {
         snprintf(error->text, sizeof error->text, "jobgate needs librdkafka 2.0 or later, %s is 0x%08x",
                  info->dli_fname, (unsigned)rdk->version());
-        free(rdk);
-        return JG_EHOST;
+        goto out;
     }
-    resolve_frames(rdk, library);
     *out = rdk;
     return JG_OK;
+out:
+    free(rdk);
+    return err;
 }
 
 enum jg_err
@@ -123,7 +173,7 @@ jg_rdk_of(const void *caller, const struct jg_rdk **out, struct jg_error *error)
         snprintf(error->text, sizeof error->text, "more than %d copies of librdkafka in this process", MOST_COPIES);
         err = JG_EHOST;
     } else if (!rdk) {
-        err = resolve(&info, &rdk, error);
+        err = resolve(&info, caller, &rdk, error);
         if (err == JG_OK)
             copies[copy_count++] = rdk;
     }

@@ -50,6 +50,56 @@
     X(consumer_poll)                                                                                                   \
     X(message_destroy)                                                                                                 \
     X(message_timestamp)                                                                                               \
+    X(type)                                                                                                            \
+    X(log_print)                                                                                                       \
+    X(name)                                                                                                            \
+    X(err2str)                                                                                                         \
+    X(conf_get)                                                                                                        \
+    X(conf_set)                                                                                                        \
+    X(conf_set_rebalance_cb)                                                                                           \
+    X(conf_interceptor_add_on_conf_set)                                                                                \
+    X(conf_interceptor_add_on_conf_destroy)                                                                            \
+    X(conf_interceptor_add_on_new)                                                                                     \
+    X(interceptor_add_on_send)                                                                                         \
+    X(interceptor_add_on_acknowledgement)                                                                              \
+    X(interceptor_add_on_consume)                                                                                      \
+    X(interceptor_add_on_commit)                                                                                       \
+    X(interceptor_add_on_request_sent)                                                                                 \
+    X(interceptor_add_on_destroy)                                                                                      \
+    X(topic_name)                                                                                                      \
+    X(message_status)                                                                                                  \
+    X(message_headers)                                                                                                 \
+    X(message_set_headers)                                                                                             \
+    X(headers_new)                                                                                                     \
+    X(headers_destroy)                                                                                                 \
+    X(header_add)                                                                                                      \
+    X(header_remove)                                                                                                   \
+    X(header_get_all)                                                                                                  \
+    X(header_get_last)                                                                                                 \
+    X(assign)                                                                                                          \
+    X(incremental_assign)                                                                                              \
+    X(incremental_unassign)                                                                                            \
+    X(assignment)                                                                                                      \
+    X(rebalance_protocol)                                                                                              \
+    X(error_destroy)                                                                                                   \
+    X(queue_new)                                                                                                       \
+    X(queue_get_consumer)                                                                                              \
+    X(queue_length)                                                                                                    \
+    X(queue_poll)                                                                                                      \
+    X(queue_destroy)                                                                                                   \
+    X(commit_queue)                                                                                                    \
+    X(seek)                                                                                                            \
+    X(offset_store)                                                                                                    \
+    X(offsets_store)                                                                                                   \
+    X(topic_partition_list_new)                                                                                        \
+    X(topic_partition_list_add)                                                                                        \
+    X(topic_partition_list_destroy)                                                                                    \
+    X(event_error)                                                                                                     \
+    X(event_error_string)                                                                                              \
+    X(event_destroy)
+
+/* Topics and their settings. They lie in a part of librdkafka that linkers leave out of programs without need of it. */
+#define JG_RDK_ADMIN_FUNCTIONS(X)                                                                                      \
     X(NewTopic_new)                                                                                                    \
     X(NewTopic_set_config)                                                                                             \
     X(NewTopic_destroy)                                                                                                \
@@ -68,48 +118,6 @@
     X(ListConsumerGroupOffsets_result_groups)                                                                          \
     X(group_result_partitions)                                                                                         \
     X(group_result_error)                                                                                              \
-    X(type)                                                                                                            \
-    X(log_print)                                                                                                       \
-    X(name)                                                                                                            \
-    X(err2str)                                                                                                         \
-    X(conf_get)                                                                                                        \
-    X(conf_set)                                                                                                        \
-    X(conf_set_rebalance_cb)                                                                                           \
-    X(conf_interceptor_add_on_conf_set)                                                                                \
-    X(conf_interceptor_add_on_conf_destroy)                                                                            \
-    X(conf_interceptor_add_on_new)                                                                                     \
-    X(interceptor_add_on_send)                                                                                         \
-    X(interceptor_add_on_acknowledgement)                                                                              \
-    X(interceptor_add_on_consume)                                                                                      \
-    X(interceptor_add_on_commit)                                                                                       \
-    X(interceptor_add_on_destroy)                                                                                      \
-    X(topic_name)                                                                                                      \
-    X(message_status)                                                                                                  \
-    X(message_headers)                                                                                                 \
-    X(message_set_headers)                                                                                             \
-    X(headers_new)                                                                                                     \
-    X(headers_destroy)                                                                                                 \
-    X(header_add)                                                                                                      \
-    X(header_remove)                                                                                                   \
-    X(header_get_all)                                                                                                  \
-    X(header_get_last)                                                                                                 \
-    X(assign)                                                                                                          \
-    X(incremental_assign)                                                                                              \
-    X(incremental_unassign)                                                                                            \
-    X(rebalance_protocol)                                                                                              \
-    X(error_destroy)                                                                                                   \
-    X(queue_new)                                                                                                       \
-    X(queue_get_consumer)                                                                                              \
-    X(queue_length)                                                                                                    \
-    X(queue_poll)                                                                                                      \
-    X(queue_destroy)                                                                                                   \
-    X(commit_queue)                                                                                                    \
-    X(seek)                                                                                                            \
-    X(offset_store)                                                                                                    \
-    X(offsets_store)                                                                                                   \
-    X(topic_partition_list_new)                                                                                        \
-    X(topic_partition_list_add)                                                                                        \
-    X(topic_partition_list_destroy)                                                                                    \
     X(ConfigResource_new)                                                                                              \
     X(ConfigResource_destroy)                                                                                          \
     X(ConfigResource_name)                                                                                             \
@@ -120,10 +128,7 @@
     X(ConfigEntry_value)                                                                                               \
     X(DescribeConfigs)                                                                                                 \
     X(event_DescribeConfigs_result)                                                                                    \
-    X(DescribeConfigs_result_resources)                                                                                \
-    X(event_error)                                                                                                     \
-    X(event_error_string)                                                                                              \
-    X(event_destroy)
+    X(DescribeConfigs_result_resources)
 
 /* Functions of the host in which a hook may find itself (see jg_rdk_within). */
 enum jg_rdk_frame {
@@ -131,6 +136,7 @@ enum jg_rdk_frame {
     JG_FRAME_CONSUME_BATCH_QUEUE,
     JG_FRAME_CONSUME_BATCH,
     JG_FRAME_CONSUMER_CLOSE,
+    JG_FRAME_EVENT_MESSAGE_NEXT,
     JG_FRAMES
 };
 
@@ -138,7 +144,9 @@ enum jg_rdk_frame {
 struct jg_rdk {
 #define JG_RDK_FIELD(name) __typeof__(rd_kafka_##name) *name;
     JG_RDK_FUNCTIONS(JG_RDK_FIELD)
+    JG_RDK_ADMIN_FUNCTIONS(JG_RDK_FIELD)
 #undef JG_RDK_FIELD
+    const char *no_admin; /* the first of JG_RDK_ADMIN_FUNCTIONS that is not there; NULL: they all are */
     struct {
         uintptr_t begin, end; /* code addresses; 0, 0: not known */
     } frames[JG_FRAMES];

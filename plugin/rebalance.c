@@ -115,6 +115,15 @@ forget(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *partitions, 
     }
 }
 
+void
+jg_gate_revoked(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *partitions)
+{
+    jg_worker_wait_completions(gate, 2 * gate->settings->store_timeout_ms);
+    leave_held(gate, partitions);
+    jg_following_flush(gate, partitions);
+    forget(gate, partitions, true);
+}
+
 static void
 call_default(const struct jg_gate *gate, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *partitions)
 {
@@ -157,13 +166,12 @@ jg_gate_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partit
         pthread_mutex_unlock(&gate->lock);
         if (revoked) {
             end_current(gate);
-            jg_worker_wait_completions(gate, 2 * gate->settings->store_timeout_ms);
-            leave_held(gate, partitions);
-            jg_following_flush(gate, partitions);
+            jg_gate_revoked(gate, partitions);
+        } else {
+            forget(gate, partitions, false);
+            if (governs_any(gate, partitions))
+                jg_gate_start_consuming(gate);
         }
-        forget(gate, partitions, revoked);
-        if (!revoked && governs_any(gate, partitions))
-            jg_gate_start_consuming(gate);
     }
     if (gate->client.rebalance_cb)
         gate->client.rebalance_cb(rk, err, partitions, opaque);

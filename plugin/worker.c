@@ -16,6 +16,8 @@
 #define NOTE_MOST 1000     /* runs that are looked through for each renewal */
 #define TICK_MS 1000       /* with nothing to do */
 #define BUSY_TICK_MS 100   /* while a job runs unprobed */
+#define EVENT_TICK_MS 50   /* at most, while a job runs whose probe is answered by no callback */
+#define EVENT_TICK_PART 50 /* ... and so small a part of the time for which it has run */
 #define ASKED_TICK_MS 5    /* while an answer of the broker is due */
 #define DOWN_TICK_MS 25    /* while the store is down */
 #define STOP_EXTRA_MS 1000 /* beyond the store's own bounds, for a stop */
@@ -279,6 +281,14 @@ renew_runs_if_due(struct jg_gate *gate, int64_t now_ms, int64_t renewed_ms)
 
 /* --- the loop --- */
 
+/* Nobody tells when the probe is answered, so it is looked for: the more often, the less there was to wait. */
+static int64_t
+event_tick(int64_t running_ms)
+{
+    int64_t tick_ms = running_ms / EVENT_TICK_PART;
+    return tick_ms < 1 ? 1 : tick_ms > EVENT_TICK_MS ? EVENT_TICK_MS : tick_ms;
+}
+
 static int64_t
 next_tick(struct jg_gate *gate, bool asked, int64_t now_ms, int64_t renewed_ms)
 {
@@ -288,6 +298,8 @@ next_tick(struct jg_gate *gate, bool asked, int64_t now_ms, int64_t renewed_ms)
         tick_ms = DOWN_TICK_MS;
     else if (asked)
         tick_ms = ASKED_TICK_MS;
+    else if (gate->current && atomic_load(&gate->events))
+        tick_ms = event_tick(now_ms - gate->current->started_ms);
     else if (gate->current && !gate->probing)
         tick_ms = BUSY_TICK_MS;
     if (gate->unacked.order.head && gate->unacked.keep_every_ms / 2 < tick_ms)
@@ -345,7 +357,8 @@ work(void *opaque)
         }
         bool asked = jg_compaction_tend(gate, now_ms);
         jg_following_tend(gate);
-        jg_probe_send(gate);
+        jg_callbackless_tend(gate);
+        jg_probe_tend(gate);
         rest(gate, asked, store_ok, renewed_ms);
     }
     if (!atomic_load(&gate->abandoned)) {

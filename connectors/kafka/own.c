@@ -106,6 +106,14 @@ enum jg_err
 jg_own_check(const struct jg_rdk *rdk, const rd_kafka_conf_t *host, const struct jg_conf *conf, struct jg_error *error)
 {
     char mechanism[VALUE_BYTES], method[VALUE_BYTES], unsecure[VALUE_BYTES], verify[VALUE_BYTES];
+    if (rdk->no_admin) {
+        snprintf(error->text, sizeof error->text,
+                 "a limit is set, for which jobgate makes topics, and %s was left out when librdkafka was linked "
+                 "into this program: link all of it (-Wl,--whole-archive librdkafka.a), or use the shared "
+                 "librdkafka.so.1",
+                 rdk->no_admin);
+        return JG_EHOST;
+    }
     get(rdk, host, "sasl.mechanisms", mechanism);
     get(rdk, host, "sasl.oauthbearer.method", method);
     get(rdk, host, "enable.sasl.oauthbearer.unsecure.jwt", unsecure);

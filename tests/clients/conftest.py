@@ -26,6 +26,8 @@ def kinds(program):
         "wheel-python": [sys.executable, script],
         "crowded": [program("crowded_client")],
         "static": [program("static_client")],
+        "static-whole": [program("static_whole_client")],
+        "static-stripped": [program("static_stripped_client")],
         "static-exporting": [program("static_exporting_client")],
     }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the plugin gets into a process, what it must find there, and what it must leave as it was."""
 
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -65,15 +66,40 @@ def test_a_plugin_named_twice_governs_once(queue, job, settings_file, copied):
 # --- resolved ---
 
 
-def test_a_static_librdkafka_that_exports_nothing_is_refused_with_the_cure(queue):
-    producer = queue.producer("static")
+@pytest.mark.parametrize("kind", ["static-whole", "static-exporting"])
+def test_a_static_librdkafka_serves_whether_it_exports_its_functions_or_not(queue, job, kind):
+    assert drops_a_duplicate(queue, job, kind, {"jobgate.default.limit": 1, "jobgate.store.grace.ms": 100})
+
+
+def test_a_stripped_static_librdkafka_is_refused_with_the_cure(queue):
+    producer = queue.producer("static-stripped")
     assert producer.wait() == 2
     refusal = producer.error_line("configuration: jobgate ")
-    assert "linked statically" in refusal and "-rdynamic" in refusal and queue.kinds["static"][0] in refusal
+    assert "was stripped" in refusal and "Do not strip it" in refusal and "-rdynamic" in refusal
+    assert queue.kinds["static-stripped"][0] in refusal
 
 
-def test_a_static_librdkafka_that_exports_its_functions_serves(queue, job):
-    assert drops_a_duplicate(queue, job, "static-exporting")
+def test_a_static_librdkafka_of_which_the_linker_left_parts_out_drops_duplicates(queue, job):
+    assert drops_a_duplicate(queue, job, "static")
+
+
+def test_a_static_librdkafka_of_which_the_linker_left_parts_out_is_refused_a_limit_with_the_cure(queue, job):
+    consumer = queue.consumer("static", {"jobgate.default.limit": 1})
+    assert "--whole-archive" in consumer.error_line("this handle is refused")
+
+
+def test_a_program_whose_file_was_replaced_since_it_started_finds_its_own_functions(queue, tmp_path):
+    """The addresses in the file that lies at its path now are not the running program's."""
+    program = tmp_path / "client"
+    shutil.copy(queue.kinds["static-whole"][0], program)
+    other = tmp_path / "other"
+    shutil.copy(queue.kinds["static"][0], other)
+    script = ("import os, sys; fd = os.open(sys.argv[1], os.O_RDONLY); os.rename(sys.argv[2], sys.argv[1]); "
+              "os.execv(f'/proc/self/fd/{fd}', sys.argv[1:2] + sys.argv[3:])")
+    words = queue.properties(queue.loading, queue.client, queue.governing)
+    producer = queue.start([sys.executable, "-c", script, program, other, "produce", queue.topic, *words])
+    producer.end_input()
+    assert producer.wait() == 0, producer.story()
 
 
 def test_two_copies_of_librdkafka_in_one_process_are_each_served_by_their_own_functions(queue, job):
