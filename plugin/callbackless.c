@@ -1,20 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Consumers that take events instead of callbacks, as the clients of Go and Rust do. No callback of ours is called for
  * a rebalance or for the probe, so it is looked for what came of them: the first assignment by the request for its
- * offsets, partitions that went by asking for the assignment, now and then, where a message is handed out anyway. */
+ * offsets; partitions that went by asking for the assignment, where a message is handed out anyway, after requests of a
+ * rebalance and now and then. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "plugin/gate.h"
 
-#define OFFSET_FETCH 9 /* ApiKey */
+/* ApiKeys. */
+#define OFFSET_FETCH 9
+#define JOIN_GROUP 11
+#define SYNC_GROUP 14
+
 #define LOOK_MS 1000
 
 void
 jg_callbackless_sent(struct jg_gate *gate, int16_t api_key)
 {
-    if (api_key != OFFSET_FETCH || gate->refused.text[0] || !gate->store || atomic_load(&gate->has_joined))
+    if (api_key == JOIN_GROUP || api_key == SYNC_GROUP || api_key == OFFSET_FETCH)
+        atomic_store(&gate->looked_ms, 0);
+    if (api_key != OFFSET_FETCH || !gate->gates || gate->refused.text[0] || !gate->store ||
+        atomic_load(&gate->has_joined))
         return;
     atomic_store(&gate->has_joined, true);
     jg_worker_start(gate);

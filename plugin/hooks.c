@@ -114,7 +114,7 @@ hook(const struct jg_rdk *rdk, rd_kafka_t *rk, struct jg_gate *gate)
         err = rdk->interceptor_add_on_consume(rk, PLUGIN, on_consume, gate);
         if (!err)
             err = rdk->interceptor_add_on_commit(rk, PLUGIN, on_commit, gate);
-        if (!err && gate->client.events && gate->gates)
+        if (!err && gate->client.events)
             err = rdk->interceptor_add_on_request_sent(rk, PLUGIN, on_request_sent, gate);
     }
     return err;

@@ -76,9 +76,9 @@ def pair(site, settings=None):
     return [consumer for _, consumer in sorted(zip(numbers, consumers), key=lambda each: each[0])]
 
 
-def overlap_of_consumers(site, settings, settle, count, timeout_s):
+def overlap_of_consumers(site, settings, settle, count, timeout_s, **options):
     """Three consumers, each with a partition of the site's, run so many jobs; how many ran at once, at most."""
-    consumers = [site.consumer(settings) for _ in range(3)]
+    consumers = [site.consumer(settings, **options) for _ in range(3)]
     for consumer in consumers:
         consumer.run(job_ms=20, settle=settle)
     producer = site.producer()

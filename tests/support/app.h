@@ -29,7 +29,9 @@ struct app_handle {
     rd_kafka_t *rk;          /* NULL: destroyed */
     rd_kafka_topic_t *known; /* whose partitions it knew from the start; NULL: none */
     bool consumer;
-    bool has_poller; /* a producer's thread that serves delivery reports */
+    bool events;             /* a consumer that takes events */
+    rd_kafka_event_t *event; /* ... that holds the message which it works on; NULL: none */
+    bool has_poller;         /* a producer's thread that serves delivery reports */
     pthread_t poller;
     atomic_bool over; /* its poller or its job loop ends */
     sem_t finish;     /* a job whose duration is "until told" waits here */
@@ -82,6 +84,13 @@ json_t *app_assignment(struct app_handle *handle, const json_t *cmd);
 json_t *app_seek(struct app_handle *handle, const json_t *cmd);
 json_t *app_pause(struct app_handle *handle, const json_t *cmd);
 json_t *app_partitions(const rd_kafka_topic_partition_list_t *list);
+
+/* app_events.c: the same for consumers that take events and for those that do not. */
+void app_events_enable(struct app_handle *handle, rd_kafka_conf_t *conf);
+/* The next message or error; NULL: none came in time. Goes back to app_done. One at a time a handle. */
+rd_kafka_message_t *app_next(struct app_handle *handle, int timeout_ms);
+void app_done(struct app_handle *handle, rd_kafka_message_t *message);
+rd_kafka_resp_err_t app_consumer_close(struct app_handle *handle);
 
 /* app_plugin.c */
 json_t *app_complete(struct app_handle *handle, const json_t *cmd);

@@ -91,10 +91,10 @@ app_assignment(struct app_handle *handle, const json_t *cmd)
 json_t *
 app_poll(struct app_handle *handle, const json_t *cmd)
 {
-    rd_kafka_message_t *message = rd_kafka_consumer_poll(handle->rk, integer(cmd, "timeout_ms", 100));
+    rd_kafka_message_t *message = app_next(handle, integer(cmd, "timeout_ms", 100));
     json_t *reply = json_pack("{s:o}", "message", message ? app_message(handle, message) : json_null());
     if (message)
-        rd_kafka_message_destroy(message);
+        app_done(handle, message);
     return reply;
 }
 
@@ -162,7 +162,7 @@ app_run(struct app_handle *handle, const json_t *cmd)
     int max = integer(cmd, "max", -1);
     int done = 0;
     while (!app_is_ending() && !atomic_load(&handle->over) && done != max) {
-        rd_kafka_message_t *message = rd_kafka_consumer_poll(handle->rk, 50);
+        rd_kafka_message_t *message = app_next(handle, 50);
         if (!message)
             continue;
         if (message->err) {
@@ -171,7 +171,7 @@ app_run(struct app_handle *handle, const json_t *cmd)
             run_job(handle, message, cmd);
             done++;
         }
-        rd_kafka_message_destroy(message);
+        app_done(handle, message);
     }
     atomic_store(&handle->over, false);
     return json_pack("{s:i}", "done", done);

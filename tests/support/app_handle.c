@@ -178,6 +178,8 @@ app_create(struct app_handle *none, const json_t *cmd)
     rd_kafka_conf_set_opaque(conf, handle);
     if (!handle->consumer)
         rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    else if (is_true(cmd, "events"))
+        app_events_enable(handle, conf);
     else if (is_true(cmd, "rebalance_cb"))
         rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
     if (is_true(cmd, "token_cb"))
@@ -195,7 +197,7 @@ json_t *
 app_close(struct app_handle *handle, const json_t *cmd)
 {
     (void)cmd;
-    return app_reply_err(rd_kafka_consumer_close(handle->rk), NULL);
+    return app_reply_err(app_consumer_close(handle), NULL);
 }
 
 json_t *
@@ -258,7 +260,7 @@ app_handles_end(void)
         if (!handles[i].rk)
             continue;
         if (handles[i].consumer)
-            rd_kafka_consumer_close(handles[i].rk);
+            (void)app_consumer_close(&handles[i]);
         json_decref(app_destroy(&handles[i], NULL));
     }
 }
