@@ -11,7 +11,7 @@ from pathlib import Path
 
 from confluent_kafka import KafkaException
 
-from bench import report
+from bench import clients, report
 from bench.plan import SERIES, Plan
 from bench.programs import Bench, BenchError
 from support.kafka import JARS, KafkaCluster
@@ -34,6 +34,8 @@ def arguments():
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.split("\n")[0], epilog=HELP)
     parser.add_argument("--quick", action="store_true", help="2 short rounds, about a minute; for a first look only")
     parser.add_argument("--rounds", type=int, metavar="N", help="so many rounds (default 11)")
+    parser.add_argument("--clients", action="store_true",
+                        help="instead, each client library (Python, Go, Node) with the plugin, against itself without it")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured there")
     parser.add_argument("--no-build", action="store_true", help="(of the script) measure what is built, as it is")
     options = parser.parse_args()
@@ -86,6 +88,11 @@ def measure(options, bench):
     return rounds, plan
 
 
+def measure_clients(options, bench):
+    rounds = options.rounds or (2 if options.quick else 7)
+    return rounds, clients.results(clients.measure(bench.kafka, bench.redis, rounds, say))
+
+
 def main():
     options = arguments()
     began = time.monotonic()
@@ -94,9 +101,13 @@ def main():
     try:
         with KafkaCluster() as kafka, RedisServer() as redis:
             bench = Bench(kafka, redis)
-            rounds, plan = measure(options, bench)
-            found = {"rounds": rounds, "quick": options.quick, "machine": before, "versions": versions(bench),
-                     "jobs_per_run": plan.sizes, **report.results(plan.samples, plan.gaps_ms)}
+            if options.clients:
+                rounds, rates = measure_clients(options, bench)
+                measured = {"jobs_per_run": {"plain": clients.PLAIN, "governed": clients.GOVERNED}, "clients": rates}
+            else:
+                rounds, plan = measure(options, bench)
+                measured = {"jobs_per_run": plan.sizes, **report.results(plan.samples, plan.gaps_ms)}
+            found = {"rounds": rounds, "quick": options.quick, "machine": before, "versions": versions(bench), **measured}
     except (BenchError, ServerError, KafkaException) as error:
         sys.exit(f"bench: {error}")
     except KeyboardInterrupt:
@@ -105,10 +116,11 @@ def main():
     found["took_s"] = time.monotonic() - began
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n")
-    print(f"{before['cpus']} CPUs, {before['model']}; librdkafka {found['versions']['librdkafka']}, "
+    libraries = "" if options.clients else f"librdkafka {found['versions']['librdkafka']}, "
+    print(f"{before['cpus']} CPUs, {before['model']}; {libraries}"
           f"Redis {found['versions']['redis']}, Kafka {found['versions']['kafka']}; load {before['load'][0]:.1f} before, "
           f"{found['load_after'][0]:.1f} after; {rounds} rounds, {found['took_s']:.0f} s\n")
-    print(report.text(found))
+    print(clients.text(found["clients"]) if options.clients else report.text(found))
 
 
 if __name__ == "__main__":

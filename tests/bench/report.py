@@ -81,7 +81,7 @@ def results(samples, gaps_ms):
     }
 
 
-def _table(head, rows):
+def table(head, rows):
     """Left-aligned first column, right-aligned others; the last one is text."""
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
     lines = []
@@ -97,7 +97,7 @@ def _rates(found):
         cpu = [sample["cpu_us_per_job"] for sample in entry["samples"] if "cpu_us_per_job" in sample]
         rows.append([name, *(f"{entry[key]:,.0f}" for key in ("min", "median", "max")),
                      f"{median(cpu):.2f}" if cpu else "", entry["what"]])
-    return _table(["jobs per second", "min", "median", "max", "CPU us/job", ""], rows)
+    return table(["jobs per second", "min", "median", "max", "CPU us/job", ""], rows)
 
 
 def _ratios(found):
@@ -108,7 +108,7 @@ def _ratios(found):
         reached = {None: "", True: "reached", False: "not reached"}[entry["reached"]]
         rows.append([f"{entry['of']} / {entry['to']}", f"{entry['ratio']:.3f}", aim, reached, f"{entry['ratio_of_best']:.3f}",
                      f"{near['min']:.2f} {near['median']:.2f} {near['max']:.2f}", entry["why"]])
-    return _table(["ratio of medians", "ratio", "aim", "", "of the best", "neighbours: min med max", ""], rows)
+    return table(["ratio of medians", "ratio", "aim", "", "of the best", "neighbours: min med max", ""], rows)
 
 
 def _calls(found):
@@ -116,11 +116,11 @@ def _calls(found):
              f"{entry['inner_commands_per_job']:.2f}",
              " ".join(f"{name} {count:.2f}" for name, count in entry["inner_commands"].items() if count >= 0.005)]
             for what, entry in found.items()]
-    return _table(["Redis, per job", "script calls", "aim", "inner commands", "of these"], rows)
+    return table(["Redis, per job", "script calls", "aim", "inner commands", "of these"], rows)
 
 
 def _latency(found):
-    return _table(["resume latency", "p50 ms", "p99 ms", "max ms", ""], [
+    return table(["resume latency", "p50 ms", "p99 ms", "max ms", ""], [
         ["limit=1, 5 ms jobs", *(f"{found[name]:.1f}" for name in ("p50_ms", "p99_ms", "max_ms")),
          f"from the end of a job to the start of the next, {found['jobs']} times"]])
 
