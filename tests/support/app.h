@@ -29,9 +29,9 @@ struct app_handle {
     rd_kafka_t *rk;          /* NULL: destroyed */
     rd_kafka_topic_t *known; /* whose partitions it knew from the start; NULL: none */
     bool consumer;
-    bool events;             /* a consumer that takes events */
-    rd_kafka_event_t *event; /* ... that holds the message which it works on; NULL: none */
-    bool has_poller;         /* a producer's thread that serves delivery reports */
+    bool events;                       /* a consumer that takes events */
+    _Atomic(rd_kafka_event_t *) event; /* ... that holds the message which it works on; NULL: none */
+    bool has_poller;                   /* a producer's thread that serves delivery reports */
     pthread_t poller;
     atomic_bool over; /* its poller or its job loop ends */
     sem_t finish;     /* a job whose duration is "until told" waits here */
