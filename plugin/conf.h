@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Settings: one table drives parsing, bounds, `jobgate settings`, the README's table and a test loop. */
+/* Settings: one table drives parsing, bounds, `jobgate settings`, the table in docs/settings.md and a test loop. */
 #ifndef JG_PLUGIN_CONF_H
 #define JG_PLUGIN_CONF_H
 
@@ -94,7 +94,7 @@ void jg_conf_each_kafka(const struct jg_conf *conf, bool (*each)(void *opaque, c
 /* A store URL without its password, for messages. `out` is NUL-terminated within `out_bytes`. */
 void jg_conf_redact(const char *url, char *out, size_t out_bytes);
 
-/* Print the table of settings: for people, as JSON, or as the README's Markdown. */
+/* Print the table of settings: for people, as JSON, or as the Markdown of docs/settings.md. */
 enum jg_table_style { JG_TABLE_TEXT, JG_TABLE_JSON, JG_TABLE_MARKDOWN };
 void jg_conf_print_table(FILE *out, enum jg_table_style style);
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NO_RIGHTS "the user in the URL lacks rights; the README lists the ACL that is needed"
+#define NO_RIGHTS "the user in the URL lacks rights; docs/operate.md lists the ACL that is needed"
 
 /* Error replies that concern every operation, with their cure. Older servers put the word into the middle of a script's
  * error. */

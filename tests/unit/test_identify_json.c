@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON jobs: what Sidekiq and ActiveJob send is understood by the defaults, or by the settings that the README shows;
- * what is no job says why. The fixtures have the shape of real payloads. */
+/* JSON jobs: what Sidekiq and ActiveJob send is understood by the defaults, or by the settings that docs/selectors.md
+ * shows; what is no job says why. The fixtures have the shape of real payloads. */
 #include "identify_support.h"
 
 #include <stdio.h>
