@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/err.h"
 #include "connectors/store.h"
@@ -42,6 +43,9 @@ struct jg_cli_word {
 /* The words, in the order of help; ends with a name of NULL. */
 extern const struct jg_cli_word jg_cli_words[];
 
+/* What each result means, by jg_exit. */
+extern const char *const jg_cli_results[];
+
 /* One call of a word. */
 struct jg_cli {
     const struct jg_cli_word *word;
@@ -58,6 +62,12 @@ JG_MUST_USE bool jg_cli_options(struct jg_cli *cli, bool (*take)(void *opaque, i
                                 void *opaque, int *first, enum jg_exit *exit);
 
 void jg_cli_print_help(const struct jg_cli_word *word);
+/* The options that come to the word's own. NULL ends the list. */
+const struct jg_cli_option *const *jg_cli_shared_options(const struct jg_cli_word *word);
+
+/* jobgate(1), from the table of words; and jobgate.conf(5), from the table of settings. */
+void jg_cli_print_page(FILE *out);
+void jg_cli_print_settings_page(FILE *out);
 
 /* Complain on standard error, `jobgate <word>: ...`. */
 void jg_cli_complain(const struct jg_cli *cli, const char *fmt, ...) JG_PRINTF(2, 3);

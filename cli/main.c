@@ -17,7 +17,7 @@ const struct jg_cli_word jg_cli_words[] = {
      .options = jg_cli_demo_options,
      .run = jg_cli_demo},
     {.name = "settings",
-     .arguments = "[--json | --markdown]",
+     .arguments = "[--json | --markdown | --man]",
      .summary = "List all settings: names, values, defaults, what they do.",
      .details = "Each name can stand among a client's properties and in the file that jobgate.config names. Global and "
                 "default settings can also be environment variables.",
@@ -158,15 +158,24 @@ const struct jg_cli_word jg_cli_words[] = {
     {.name = NULL},
 };
 
+const char *const jg_cli_results[] = {
+    [JG_EXIT_OK] = "yes",
+    [JG_EXIT_NEGATIVE] = "no or not found",
+    [JG_EXIT_USAGE] = "wrong usage or settings",
+    [JG_EXIT_STORE] = "the store does not answer",
+    [JG_EXIT_KAFKA] = "Kafka does not answer",
+};
+
 static void
 print_overview(FILE *out)
 {
     fprintf(out, "usage: jobgate WORD [OPTION...] [ARGUMENT...]\n\n");
     for (const struct jg_cli_word *word = jg_cli_words; word->name; word++)
         fprintf(out, "  %-10s %s\n", word->name, word->summary);
-    fprintf(out,
-            "\n`jobgate help WORD` tells more. Results: 0 yes, 1 no or not found, 2 wrong usage or settings, 3 the\n"
-            "store does not answer, 4 Kafka does not answer.\n");
+    fprintf(out, "\n`jobgate help WORD` tells more, `jobgate help --man` all of it, as a man page. Results:");
+    for (int result = JG_EXIT_OK; result <= JG_EXIT_KAFKA; result++)
+        fprintf(out, "%s%d %s", result == JG_EXIT_OK ? "\n" : ", ", result, jg_cli_results[result]);
+    fprintf(out, ".\n");
 }
 
 static const struct jg_cli_word *
@@ -192,6 +201,10 @@ help(int count, char **words)
 {
     if (count < 2) {
         print_overview(stdout);
+        return JG_EXIT_OK;
+    }
+    if (strcmp(words[1], "--man") == 0) {
+        jg_cli_print_page(stdout);
         return JG_EXIT_OK;
     }
     const struct jg_cli_word *word = find_word(words[1]);

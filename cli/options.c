@@ -17,6 +17,13 @@ static const struct jg_cli_option common_options[] = {
 };
 static const struct jg_cli_option help_option[] = {{"help", 'h', NULL, "Show this."}, {.doc = NULL}};
 
+const struct jg_cli_option *const *
+jg_cli_shared_options(const struct jg_cli_word *word)
+{
+    static const struct jg_cli_option *const shared[] = {common_options, help_option, NULL};
+    return word->takes_settings ? shared : shared + 1;
+}
+
 void
 jg_cli_complain(const struct jg_cli *cli, const char *fmt, ...)
 {
@@ -72,9 +79,8 @@ jg_cli_print_help(const struct jg_cli_word *word)
     jg_cli_print_wrapped(word->details, 0);
     putchar('\n');
     print_options(word->options);
-    if (word->takes_settings)
-        print_options(common_options);
-    print_options(help_option);
+    for (const struct jg_cli_option *const *shared = jg_cli_shared_options(word); *shared; shared++)
+        print_options(*shared);
 }
 
 /* What getopt_long wants. */
@@ -145,9 +151,8 @@ jg_cli_options(struct jg_cli *cli, bool (*take)(void *opaque, int letter, const 
 {
     struct getopt_tables tables = {.letters = ""};
     add_options(&tables, cli->word->options);
-    if (cli->word->takes_settings)
-        add_options(&tables, common_options);
-    add_options(&tables, help_option);
+    for (const struct jg_cli_option *const *shared = jg_cli_shared_options(cli->word); *shared; shared++)
+        add_options(&tables, *shared);
     char program[64];
     char *own_name = cli->words[0];
     snprintf(program, sizeof program, "jobgate %s", cli->word->name);

@@ -28,3 +28,26 @@ cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_INCLUDEDIR BASE_DIRECTORY "${CMAKE_INSTAL
 cmake_path(RELATIVE_PATH pc_includedir BASE_DIRECTORY "${folder}/pkgconfig")
 configure_file("${PROJECT_SOURCE_DIR}/cmake/jobgate.pc.in" "${PROJECT_BINARY_DIR}/jobgate.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/jobgate.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+
+install(FILES "${PROJECT_SOURCE_DIR}/README.md" "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/docs" DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+install(FILES "${PROJECT_SOURCE_DIR}/packaging/systemd/resume.conf" DESTINATION "${CMAKE_INSTALL_DOCDIR}/examples")
+# systemd looks there under /usr and under /usr/local.
+install(FILES "${PROJECT_SOURCE_DIR}/packaging/systemd/jobgate-resume@.service" DESTINATION lib/systemd/system)
+
+# The man pages are what the command tells of itself. A sanitizer's command may not run everywhere, and is not installed.
+if(NOT JOBGATE_SANITIZE)
+    set(man "${PROJECT_BINARY_DIR}/man")
+    file(MAKE_DIRECTORY "${man}")
+    add_custom_command(
+        OUTPUT "${man}/jobgate.1" "${man}/jobgate.conf.5"
+        COMMAND jobgate_cli help --man > "${man}/jobgate.1"
+        COMMAND jobgate_cli settings --man > "${man}/jobgate.conf.5"
+        DEPENDS jobgate_cli
+        COMMENT "Writing man pages"
+        VERBATIM
+    )
+    add_custom_target(jobgate_man ALL DEPENDS "${man}/jobgate.1" "${man}/jobgate.conf.5")
+    install(FILES "${man}/jobgate.1" DESTINATION "${CMAKE_INSTALL_MANDIR}/man1")
+    install(FILES "${man}/jobgate.conf.5" DESTINATION "${CMAKE_INSTALL_MANDIR}/man5")
+endif()

@@ -94,8 +94,9 @@ void jg_conf_each_kafka(const struct jg_conf *conf, bool (*each)(void *opaque, c
 /* A store URL without its password, for messages. `out` is NUL-terminated within `out_bytes`. */
 void jg_conf_redact(const char *url, char *out, size_t out_bytes);
 
-/* Print the table of settings: for people, as JSON, or as the Markdown of docs/settings.md. */
-enum jg_table_style { JG_TABLE_TEXT, JG_TABLE_JSON, JG_TABLE_MARKDOWN };
+/* Print the table of settings: for people, as JSON, as the Markdown of docs/settings.md, or as
+ * a man page's paragraphs. */
+enum jg_table_style { JG_TABLE_TEXT, JG_TABLE_JSON, JG_TABLE_MARKDOWN, JG_TABLE_MAN };
 void jg_conf_print_table(FILE *out, enum jg_table_style style);
 
 #endif

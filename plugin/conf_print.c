@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/roff.h"
 #include "plugin/conf.h"
 #include "plugin/conf_table.h"
 
@@ -137,6 +138,38 @@ print_markdown(FILE *out)
     }
 }
 
+/* The paragraphs of a man page, one a setting. */
+static void
+print_man(FILE *out)
+{
+    for (size_t i = 0; i < JG_SETTING_COUNT; i++) {
+        const struct jg_setting *row = &jg_setting_table[i];
+        char general[96];
+        char one[96];
+        char variable[96];
+        char values[160];
+        row_names(row, general, one, sizeof general);
+        row_values(row, ", ", values, sizeof values);
+        fprintf(out, ".TP\n");
+        jg_roff_bold(out, general);
+        if (*one) {
+            fprintf(out, ".TQ\n");
+            jg_roff_bold(out, one);
+        }
+        jg_roff_text(out, row->doc);
+        fprintf(out, ".br\n");
+        jg_roff_words(out, "Values: ");
+        jg_roff_words(out, values);
+        jg_roff_words(out, "; default: ");
+        jg_roff_words(out, row->fallback ? row->fallback : "none");
+        if (row->level != JG_LEVEL_ENV && jg_setting_env_name(row, variable, sizeof variable)) {
+            jg_roff_words(out, "; environment: ");
+            jg_roff_words(out, variable);
+        }
+        fprintf(out, "\n");
+    }
+}
+
 static void
 print_json_text(FILE *out, const char *name, const char *value)
 {
@@ -197,6 +230,9 @@ jg_conf_print_table(FILE *out, enum jg_table_style style)
         break;
     case JG_TABLE_MARKDOWN:
         print_markdown(out);
+        break;
+    case JG_TABLE_MAN:
+        print_man(out);
         break;
     }
 }

@@ -54,10 +54,13 @@ init_transactions(struct jg_resumer *resumer)
         rd_kafka_error_t *refused = rdk->init_transactions(resumer->producer, INIT_STEP_MS);
         if (!refused)
             return true;
-        bool late = rdk->error_code(refused) == RD_KAFKA_RESP_ERR__TIMED_OUT && jg_clock_ms() < until_ms;
+        rd_kafka_resp_err_t err = rdk->error_code(refused);
+        bool late = err == RD_KAFKA_RESP_ERR__TIMED_OUT && jg_clock_ms() < until_ms;
+        bool denied = err == RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
         if (!late)
-            jg_resumer_complain(resumer, "transactions are refused: %s (allow this client Write on TransactionalId %s)",
-                                rdk->error_string(refused), resumer->identity);
+            jg_resumer_complain(resumer, "transactions of %s are refused: %s%s", resumer->identity,
+                                rdk->error_string(refused),
+                                denied ? " (allow this client Write on this TransactionalId)" : "");
         rdk->error_destroy(refused);
         if (!late || (!jg_resumer_elect(resumer, &left_ms) && left_ms >= 0))
             return false;

@@ -17,7 +17,7 @@ FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"^ {4,}\S.*$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 # Pages that come with another part of the project, and may not be there yet.
-COMING = {"docs/install.md", "docs/metrics.md"}
+COMING = {"docs/metrics.md"}
 # Files, names in Kafka and in programs; and a misspelling whose error a page shows.
 NO_SETTING = re.compile(r"jobgate\.(so|h|conf|pc|service|jobgate_complete|<namespace>\.<group>|topic\.mails\.fromat)$")
 

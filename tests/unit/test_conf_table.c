@@ -262,7 +262,7 @@ static void
 every_row_is_printed_in_every_style(void **state)
 {
     (void)state;
-    static const enum jg_table_style styles[] = {JG_TABLE_TEXT, JG_TABLE_JSON, JG_TABLE_MARKDOWN};
+    static const enum jg_table_style styles[] = {JG_TABLE_TEXT, JG_TABLE_JSON, JG_TABLE_MARKDOWN, JG_TABLE_MAN};
     for (size_t i = 0; i < sizeof styles / sizeof styles[0]; i++) {
         static char text[65536];
         FILE *out = fmemopen(text, sizeof text, "w");
