@@ -13,8 +13,8 @@
 
 /* Below OLDEST scripts may not write after asking for the time; below TESTED nobody has tried. */
 #define OLDEST_MAJOR 5
-#define TESTED_MAJOR 6
-#define TESTED_MINOR 2
+#define TESTED_MAJOR 7
+#define TESTED_MINOR 0
 
 #define RIGHTS                                                                                                         \
     "+auth +select +info +script|load +evalsha +publish +subscribe +time +get +set +del +exists +incr +pexpire +pttl " \
