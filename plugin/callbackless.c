@@ -79,3 +79,19 @@ jg_callbackless_look(struct jg_gate *gate, int64_t now_ms)
     gate->rdk->topic_partition_list_destroy(gone);
     gate->rdk->topic_partition_list_destroy(assigned);
 }
+
+/* A program that closes is done with its last job. If it did not poll once more, the partitions went before that could
+ * be told, and the job is delivered again: it must not wait for a slot that nobody uses. */
+void
+jg_callbackless_end(struct jg_gate *gate)
+{
+    if (!atomic_load(&gate->events) || !atomic_load(&gate->busy))
+        return;
+    pthread_mutex_lock(&gate->lock);
+    struct jg_run *run = jg_gate_take_current(gate);
+    pthread_mutex_unlock(&gate->lock);
+    if (!run)
+        return;
+    jg_gate_end_later(gate, run, jg_clock_ms());
+    jg_worker_wait_completions(gate, 2 * gate->settings->store_timeout_ms);
+}

@@ -131,8 +131,8 @@ const struct jg_setting jg_setting_table[JG_SETTING_COUNT] = {
      .words = skip_error_words,
      .field = GLOBAL_FIELD(skip_error),
      .since = "0.1",
-     .doc = "What a consumer's application sees for a skipped message. Unset, it is timed_out where "
-            "enable.partition.eof is true."},
+     .doc = "What a consumer's application sees for a skipped message. Unset, it is timed_out in "
+            "Go programs, and where enable.partition.eof is true."},
     {.name = "completion",
      .level = JG_LEVEL_GLOBAL,
      .type = JG_TYPE_ENUM,

@@ -268,6 +268,7 @@ jg_gate_stop(struct jg_gate *gate)
 {
     if (gate->generation != jg_process_generation())
         return;
+    jg_callbackless_end(gate);
     bool called = !await_calls(gate);
     if (!jg_worker_stop(gate)) {
         jg_log(NULL, JG_LOG_ERROR, "THREAD", "the background thread does not end: abandoned");
@@ -280,6 +281,9 @@ jg_gate_stop(struct jg_gate *gate)
     if (gate->consumer_queue)
         gate->rdk->queue_destroy(gate->consumer_queue);
     gate->consumer_queue = NULL;
+    if (gate->echoes)
+        gate->rdk->queue_destroy(gate->echoes);
+    gate->echoes = NULL;
     gate->log.sink = NULL; /* the handle's name is gone soon */
     unlist(gate);
 }

@@ -75,6 +75,7 @@ struct jg_gate {
     _Atomic bool events;          /* consumer: it takes events: see callbackless.c */
     _Atomic bool has_joined;      /* ... and has asked for the offsets of what it was assigned */
     _Atomic int64_t looked_ms;    /* ... monotonic: when its assignment was last looked at */
+    bool watched;                 /* ... the background thread looks for the end of `current`, or is about to */
     _Atomic bool impatient; /* consumer: a batch call has waited for the store in vain; no more until it answers */
     _Atomic size_t unacked_count;
     _Atomic int64_t hasty_until_ms; /* monotonic: a batch call has waited in vain; until then others do not wait */
@@ -108,6 +109,9 @@ struct jg_gate {
     int64_t renew_every_ms;     /* a third of the shortest TTL of a run or its claim that was seen */
     bool probing;               /* a poll probe is under way */
     unsigned probes;            /* how many were sent */
+    rd_kafka_queue_t *echoes;   /* events: tells that a probe lies in the consumer's queue, or did */
+    unsigned echoes_due;        /* ... how many were asked for */
+    unsigned echoes_heard;
     /* Completion by commit, see following.c. */
     struct jg_offsets unseen_offsets; /* open: what the application got, until it commits it */
     bool follows;                     /* there may be something to commit for it */
@@ -245,6 +249,8 @@ void jg_callbackless_look(struct jg_gate *gate, int64_t now_ms);
 void jg_callbackless_sent(struct jg_gate *gate, int16_t api_key);
 /* Thread: the background thread. */
 void jg_callbackless_tend(struct jg_gate *gate);
+/* It has closed. Thread: librdkafka's main thread; blocks at most twice store.timeout.ms. */
+void jg_callbackless_end(struct jg_gate *gate);
 
 /* One attempt at the store. Counts and logs a failure. */
 JG_MUST_USE enum jg_err jg_ask(struct jg_gate *gate, struct jg_op *ops, size_t count);

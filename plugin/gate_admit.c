@@ -132,6 +132,10 @@ hand_out(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *ru
         gate->current_thread = pthread_self();
         atomic_store(&gate->busy, true);
         probe = gate->consumer_queue;
+        if (atomic_load(&gate->events) && !gate->watched) {
+            gate->watched = true;
+            pthread_cond_signal(&gate->wake);
+        }
     }
     bool told_at_close = gate->rebalanced;
     bool gated = run->gated;

@@ -211,22 +211,18 @@ void
 jg_gate_start_consuming(struct jg_gate *gate)
 {
     bool first = false;
-    rd_kafka_queue_t *queue = NULL;
     pthread_mutex_lock(&gate->lock);
     first = !gate->consuming;
     gate->consuming = true;
     pthread_mutex_unlock(&gate->lock);
     if (!first)
         return;
-    queue = gate->rdk->queue_get_consumer(gate->rk);
+    rd_kafka_queue_t *queue = gate->rdk->queue_get_consumer(gate->rk);
+    rd_kafka_queue_t *echoes = gate->rdk->queue_new(gate->rk);
     pthread_mutex_lock(&gate->lock);
-    if (!gate->consumer_queue) {
-        gate->consumer_queue = queue;
-        queue = NULL;
-    }
+    gate->consumer_queue = queue;
+    gate->echoes = echoes;
     pthread_mutex_unlock(&gate->lock);
-    if (queue)
-        gate->rdk->queue_destroy(queue);
     jg_conf_each_gated(gate->conf, meet, gate); /* the store is told of these before a job comes */
     jg_worker_start(gate);
     jg_defer_start(gate);

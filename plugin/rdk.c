@@ -111,12 +111,11 @@ open_loaded(const Dl_info *info)
 static void
 tell_missing(const struct source *source, const char *path, struct jg_error *error)
 {
-    if (source->no_table.text[0])
+    if (source->no_table.text[0]) /* what helps comes first: Go shows 127 bytes */
         snprintf(error->text, sizeof error->text,
-                 "jobgate finds no %s in %s, which loads it: librdkafka is linked statically there without exporting "
-                 "its functions, and %.150s. Do not strip it (Go: no -ldflags \"-s -w\"; Rust: strip = false), or link "
-                 "with -rdynamic, or use the shared librdkafka.so.1, 2.0 or later (Go: -tags dynamic)",
-                 source->missing, path, source->no_table.text);
+                 "jobgate: %.150s, or link with -rdynamic, or use the shared librdkafka.so.1, 2.0 or later (Go: -tags "
+                 "dynamic). librdkafka is linked into %.180s, which exports no %s",
+                 source->no_table.text, path, source->missing);
     else
         snprintf(error->text, sizeof error->text,
                  "jobgate finds no %s in %s, which loads it: its librdkafka is older than 2.0, or the linker has left "

@@ -168,9 +168,11 @@ read_file(int fd, const struct object *object, const char *prefix, struct jg_sym
     ElfW(Ehdr) *header = read_part(fd, 0, sizeof *header);
     enum jg_err err = JG_ENOENT;
     if (!header || !is_what_was_loaded(fd, header, object))
-        snprintf(error->text, sizeof error->text, "its file was replaced since it was started");
+        snprintf(error->text, sizeof error->text,
+                 "this program's file was replaced since it was started: start it again");
     else if ((err = read_sections(fd, header, object->bias, prefix, out)) == JG_ENOENT)
-        snprintf(error->text, sizeof error->text, "it has no symbol table: it was stripped");
+        snprintf(error->text, sizeof error->text,
+                 "this program was stripped: do not strip it (Go: no -ldflags \"-s -w\"; Rust: strip = false)");
     free(header);
     return err;
 }
@@ -181,12 +183,12 @@ jg_symtab_read(const void *address, const char *prefix, struct jg_symtab *out, s
     struct object object = {.address = (uintptr_t)address};
     *out = (struct jg_symtab){.count = 0};
     if (!dl_iterate_phdr(look_at_object, &object)) {
-        snprintf(error->text, sizeof error->text, "the dynamic linker does not know it");
+        snprintf(error->text, sizeof error->text, "the dynamic linker does not know this program");
         return JG_ENOENT;
     }
     int fd = open(object.path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        snprintf(error->text, sizeof error->text, "its file cannot be read");
+        snprintf(error->text, sizeof error->text, "this program's file cannot be read");
         return JG_ENOENT;
     }
     enum jg_err err = read_file(fd, &object, prefix, out, error);

@@ -317,8 +317,9 @@ rest(struct jg_gate *gate, bool asked, bool store_ok, int64_t renewed_ms)
     int64_t renew_every_ms = gate->renew_every_ms;
     int64_t until_ms = next_tick(gate, asked, jg_clock_ms(), renewed_ms);
     bool timed_out = false;
+    bool watched = gate->watched = gate->current != NULL;
     while (!timed_out && !atomic_load(&gate->stopping) && !(gate->store && gate->queue.head && store_ok) &&
-           renew_every_ms == gate->renew_every_ms && !gate->follows)
+           renew_every_ms == gate->renew_every_ms && watched == gate->watched && !gate->follows)
         timed_out = !jg_cond_wait(&gate->wake, &gate->lock, until_ms);
     pthread_mutex_unlock(&gate->lock);
 }

@@ -74,8 +74,8 @@ def test_a_static_librdkafka_serves_whether_it_exports_its_functions_or_not(queu
 def test_a_stripped_static_librdkafka_is_refused_with_the_cure(queue):
     producer = queue.producer("static-stripped")
     assert producer.wait() == 2
-    refusal = producer.error_line("configuration: jobgate ")
-    assert "was stripped" in refusal and "Do not strip it" in refusal and "-rdynamic" in refusal
+    refusal = producer.error_line("configuration: jobgate: ")
+    assert "was stripped" in refusal and "do not strip it" in refusal and "-rdynamic" in refusal
     assert queue.kinds["static-stripped"][0] in refusal
 
 

@@ -27,6 +27,17 @@ def test_a_job_is_complete_at_the_next_poll_and_not_before(site):
     site.await_state(None)
 
 
+def test_a_job_is_not_complete_while_librdkafka_is_slow(site):
+    """Until its main thread comes to it, a probe is on its way: that the consumer's queue is empty is no poll."""
+    consumer = site.consumer({"debug": "cgrp"}, events=True, slow_commits=True)
+    site.queued(site.producer())
+    consumer.next()
+    consumer.app.wait_log("received op OFFSET_COMMIT")
+    assert [claim["st"] for claim in site.claims()] == ["r"]
+    consumer.poll(2000)
+    site.await_state(None)
+
+
 def test_a_job_is_complete_while_the_next_poll_still_waits(site):
     consumer = site.consumer(events=True)
     site.queued(site.producer())

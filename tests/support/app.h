@@ -87,6 +87,7 @@ json_t *app_partitions(const rd_kafka_topic_partition_list_t *list);
 
 /* app_events.c: the same for consumers that take events and for those that do not. */
 void app_events_enable(struct app_handle *handle, rd_kafka_conf_t *conf);
+void app_events_slow_down(rd_kafka_conf_t *conf);
 /* The next message or error; NULL: none came in time. Goes back to app_done. One at a time a handle. */
 rd_kafka_message_t *app_next(struct app_handle *handle, int timeout_ms);
 void app_done(struct app_handle *handle, rd_kafka_message_t *message);

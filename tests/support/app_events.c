@@ -3,12 +3,35 @@
  * nobody is called back. */
 #include "tests/support/app.h"
 
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+
+#define SLOW_COMMIT_MS 300
+
 void
 app_events_enable(struct app_handle *handle, rd_kafka_conf_t *conf)
 {
     handle->events = true;
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_OFFSET_COMMIT | RD_KAFKA_EVENT_ERROR |
                                        RD_KAFKA_EVENT_STATS);
+}
+
+/* librdkafka's main thread takes its time for each request to commit. Needs debug=cgrp. */
+static void
+log_slowly(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    bool commit = strstr(text, "received op OFFSET_COMMIT") != NULL;
+    if (commit)
+        nanosleep(&(struct timespec){.tv_nsec = SLOW_COMMIT_MS * 1000000L}, NULL);
+    if (commit || level < LOG_DEBUG)
+        rd_kafka_log_print(rk, level, facility, text);
+}
+
+void
+app_events_slow_down(rd_kafka_conf_t *conf)
+{
+    rd_kafka_conf_set_log_cb(conf, log_slowly);
 }
 
 static void

@@ -182,6 +182,8 @@ app_create(struct app_handle *none, const json_t *cmd)
         app_events_enable(handle, conf);
     else if (is_true(cmd, "rebalance_cb"))
         rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    if (is_true(cmd, "slow_commits"))
+        app_events_slow_down(conf);
     if (is_true(cmd, "token_cb"))
         rd_kafka_conf_set_oauthbearer_token_refresh_cb(conf, on_token_wanted);
     if (is_true(cmd, "dup")) {
