@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
-def kinds(program):
+def kinds(program, root):
     """How each client's program is started."""
     script = HERE / "py_client.py"
     return {
@@ -29,6 +29,8 @@ def kinds(program):
         "static-whole": [program("static_whole_client")],
         "static-stripped": [program("static_stripped_client")],
         "static-exporting": [program("static_exporting_client")],
+        "go": [root / "build/clients/go/client"],
+        "go-stripped": [root / "build/clients/go/client-stripped"],
     }
 
 
