@@ -2,24 +2,39 @@
 /* A store that was emptied, and one that is used for the first time, look alike; what tells them apart is Kafka: a
  * group that has run anything has committed an offset. So that this holds from the first job on, and not only when the
  * first commit happens to be due, the first one to ask commits where it began. */
-#include "connectors/kafka/own.h"
+#include <string.h>
+
 #include "plugin/coming.h"
 #include "plugin/gate.h"
 
 #define ASK_MS 3000
 
+/* 0: Kafka does not tell. Of this topic alone: asked for all of them, librdkafka 2.1 to 2.3 forgets the one that the
+ * host subscribes to, tells the host that it is unknown, and leaves its partitions. */
+static int
+count_partitions(struct jg_gate *gate, const struct jg_coming *coming)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    int count = 0;
+    if (gate->rdk->metadata(gate->rk, 0, coming->rkmessage->rkt, &metadata, ASK_MS))
+        return 0;
+    for (int i = 0; i < metadata->topic_cnt; i++)
+        if (!metadata->topics[i].err && strcmp(metadata->topics[i].topic, coming->topic) == 0)
+            count = metadata->topics[i].partition_cnt;
+    gate->rdk->metadata_destroy(metadata);
+    return count;
+}
+
 static bool
-has_committed_nothing(struct jg_gate *gate, const char *topic)
+has_committed_nothing(struct jg_gate *gate, const struct jg_coming *coming)
 {
     const struct jg_rdk *rdk = gate->rdk;
-    const struct jg_own own = {.rdk = rdk};
-    struct jg_own_topic about;
-    struct jg_error error;
-    if (jg_own_topic(&own, gate->rk, topic, &about, &error) != JG_OK || about.partitions == 0)
+    int partitions = count_partitions(gate, coming);
+    if (partitions == 0)
         return false;
-    rd_kafka_topic_partition_list_t *list = rdk->topic_partition_list_new(about.partitions);
-    for (int i = 0; i < about.partitions; i++)
-        rdk->topic_partition_list_add(list, topic, i);
+    rd_kafka_topic_partition_list_t *list = rdk->topic_partition_list_new(partitions);
+    for (int i = 0; i < partitions; i++)
+        rdk->topic_partition_list_add(list, coming->topic, i);
     bool nothing = !rdk->committed(gate->rk, list, ASK_MS);
     for (int i = 0; i < list->cnt; i++)
         nothing = nothing && !list->elems[i].err && list->elems[i].offset < 0;
@@ -52,7 +67,7 @@ commit(struct jg_gate *gate, const struct jg_coming *coming, int64_t offset)
 bool
 jg_coming_is_first(struct jg_gate *gate, const struct jg_coming *coming)
 {
-    if (!has_committed_nothing(gate, coming->topic))
+    if (!has_committed_nothing(gate, coming))
         return false;
     int64_t offset = began_at(gate, coming);
     return offset >= 0 && commit(gate, coming, offset);
