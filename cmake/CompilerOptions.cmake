@@ -18,7 +18,8 @@ add_library(jobgate_options INTERFACE)
 target_compile_definitions(jobgate_options INTERFACE _GNU_SOURCE JOBGATE_VERSION="${PROJECT_VERSION}")
 target_include_directories(jobgate_options INTERFACE "${PROJECT_SOURCE_DIR}")
 target_compile_options(
-    jobgate_options INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes $<$<BOOL:${JOBGATE_WERROR}>:-Werror>
+    jobgate_options INTERFACE -Wall -Wextra -Wshadow -Wconversion $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes>
+                              $<$<BOOL:${JOBGATE_WERROR}>:-Werror>
 )
 
 # A missing symbol shows at link time, not in the host. Clang's sanitizer runtime lives in the executable, so there it

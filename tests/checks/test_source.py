@@ -10,7 +10,7 @@ from checks.tree import ROOT, files, relative, report
 FUNCTION_LINES = 80
 FILE_LINES = 600
 
-SOURCE_SUFFIXES = {".c", ".h", ".py", ".cmake", ".map", ".xml"}
+SOURCE_SUFFIXES = {".c", ".cpp", ".h", ".py", ".rs", ".cmake", ".map", ".xml"}
 SOURCE_NAMES = {"CMakeLists.txt", ".clang-format", ".clang-tidy"}
 
 
@@ -29,7 +29,7 @@ def test_every_source_names_its_licence():
 
 
 def test_no_file_is_too_long():
-    counted = ((path, len(path.read_text().splitlines())) for path in files(".c", ".h", ".lua", ".py"))
+    counted = ((path, len(path.read_text().splitlines())) for path in files(".c", ".cpp", ".h", ".lua", ".py", ".rs"))
     report([f"{relative(path)}: {count} lines, at most {FILE_LINES}" for path, count in counted if count > FILE_LINES])
 
 
@@ -48,7 +48,7 @@ def long_functions(lines):
 def test_no_function_is_too_long():
     report([
         f"{relative(path)}:{number}: a function of {count} lines, at most {FUNCTION_LINES}"
-        for path in files(".c", ".h") for number, count in long_functions(path.read_text().splitlines())
+        for path in files(".c", ".cpp", ".h") for number, count in long_functions(path.read_text().splitlines())
     ])
 
 
@@ -59,7 +59,7 @@ def test_the_length_of_a_function_is_seen():
 
 
 def test_sources_are_in_the_house_format():
-    result = subprocess.run(["clang-format", "--dry-run", "--ferror-limit=1", "-Werror", *files(".c", ".h")],
+    result = subprocess.run(["clang-format", "--dry-run", "--ferror-limit=1", "-Werror", *files(".c", ".cpp", ".h")],
                             cwd=ROOT, capture_output=True, text=True)
     report(sorted({line.split(": ")[0].replace(f"{ROOT}/", "") for line in result.stderr.splitlines() if "error:" in line}))
     assert result.returncode == 0, result.stderr
@@ -69,7 +69,7 @@ def test_every_source_is_listed_in_cmake(build_dir):
     compiled = {entry["file"] for entry in json.loads((build_dir / "compile_commands.json").read_text())}
     elsewhere = ("tests/fuzz/", "tests/support/tsan_threads.c")
     report([
-        f"{relative(path)} is compiled by nothing" for path in files(".c")
+        f"{relative(path)} is compiled by nothing" for path in files(".c", ".cpp")
         if str(path) not in compiled and not relative(path).startswith(elsewhere)
     ])
 

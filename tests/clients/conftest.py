@@ -22,6 +22,7 @@ def kinds(program, root):
     script = HERE / "py_client.py"
     return {
         "c": [program("c_client")],
+        "cpp": [program("cpp_client")],
         "debian-python": ["/usr/bin/python3", script],
         "wheel-python": [sys.executable, script],
         "crowded": [program("crowded_client")],
@@ -111,10 +112,22 @@ def pytest_runtest_makereport(item, call):
 
 
 @pytest.fixture
-def queue(request, kinds, kafka, redis, plugin_path, make_topic):
-    queue = Queue(kinds, kafka, redis, plugin_path, make_topic())
-    yield queue
-    queue.end(request.node.stash.get(FAILED, False))
+def make_queue(request, kinds, kafka, redis, plugin_path, make_topic):
+    """make_queue(Queue, partitions=2)"""
+    queues = []
+
+    def make(cls=Queue, partitions=1):
+        queues.append(cls(kinds, kafka, redis, plugin_path, make_topic(partitions)))
+        return queues[-1]
+
+    yield make
+    for queue in queues:
+        queue.end(request.node.stash.get(FAILED, False))
+
+
+@pytest.fixture
+def queue(make_queue):
+    return make_queue()
 
 
 @pytest.fixture
