@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 #define WHAT_BYTES 320
+#define AGAIN_MS 100
 
 struct search {
     const char *name;
@@ -174,15 +177,30 @@ jg_cli_kafka_whole(struct jg_cli_kafka *kafka, const struct rd_kafka_metadata_to
     return true;
 }
 
+/* Into the list. A broker that is new, or was just restarted, does not know the group's offsets yet. */
+static rd_kafka_resp_err_t
+read_committed(const struct jg_cli_kafka *kafka, rd_kafka_topic_partition_list_t *list)
+{
+    int64_t until_ms = jg_clock_ms() + JG_CLI_KAFKA_MS;
+    for (;;) {
+        rd_kafka_resp_err_t err = rd_kafka_committed(kafka->rk, list, JG_CLI_KAFKA_MS);
+        for (int i = 0; !err && i < list->cnt; i++)
+            err = list->elems[i].err;
+        bool early = err == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS ||
+                     err == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE || err == RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
+        if (!early || jg_clock_ms() >= until_ms)
+            return err;
+        jg_clock_pause_ms(AGAIN_MS);
+    }
+}
+
 bool
 jg_cli_kafka_rests(struct jg_cli_kafka *kafka, const struct rd_kafka_metadata_topic *topic, struct jg_cli_rest *rests)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(topic->partition_cnt);
     for (int i = 0; i < topic->partition_cnt; i++)
         rd_kafka_topic_partition_list_add(list, topic->topic, topic->partitions[i].id);
-    rd_kafka_resp_err_t err = rd_kafka_committed(kafka->rk, list, JG_CLI_KAFKA_MS);
-    for (int i = 0; !err && i < topic->partition_cnt; i++)
-        err = list->elems[i].err;
+    rd_kafka_resp_err_t err = read_committed(kafka, list);
     if (err)
         (void)jg_cli_kafka_failed(kafka, "how far the resumer came", err);
     bool good = !err && jg_cli_kafka_whole(kafka, topic, rests);

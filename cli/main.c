@@ -43,11 +43,12 @@ const struct jg_cli_word jg_cli_words[] = {
      .takes_settings = true,
      .run = jg_cli_check},
     {.name = "status",
-     .arguments = "[--json] [CLASS...]",
+     .arguments = "[--json | --prometheus] [CLASS...]",
      .summary = "Show claims, running jobs, limits, leases and counters of each class.",
      .details = "Asks the store. Counting claims means walking over them: slow on a large store. A limit with * was "
-                "set at run time (`jobgate limit`). Classes with a lease or a capacity are listed once more. Ends with "
-                "1 when a CLASS is not known, with 3 when the store does "
+                "set at run time (`jobgate limit`). Classes with a lease or a capacity are listed once more. With "
+                "--prometheus it prints all that Prometheus may want to know, in its text format. Ends with 1 when a "
+                "CLASS is not known, with 3 when the store does "
                 "not answer.",
      .options = jg_cli_status_options,
      .takes_settings = true,
@@ -131,13 +132,15 @@ const struct jg_cli_word jg_cli_words[] = {
      .takes_settings = true,
      .run = jg_cli_group},
     {.name = "resume",
-     .arguments = "--group GROUP [--bootstrap-servers SERVERS]",
+     .arguments = "--group GROUP [--metrics [ADDRESS:]PORT] [--bootstrap-servers SERVERS]",
      .summary = "Bring held jobs back, as a process of its own, until it is told to end.",
      .details = "By default one of the group's consumers does this (jobgate.resumer=embedded), and this word is not "
                 "needed; it may run beside them: one leads, the others stand by. With jobgate.resumer=separate no "
                 "consumer does, so let this run, twice for safety. Give it the consumers' settings: jobgate.topics, "
                 "jobgate.store, jobgate.namespace; limits it learns from the store. Runs in the foreground, ends in "
-                "order at SIGTERM or SIGINT. It needs Kafka's ACLs to Read <topic>.held.* and group GROUP.jobgate, to "
+                "order at SIGTERM or SIGINT. With --metrics it answers over HTTP: /metrics for Prometheus, /healthz "
+                "whether it leads or stands by, /-/ready with 503 while the store does not answer. It needs Kafka's "
+                "ACLs to Read <topic>.held.* and group GROUP.jobgate, to "
                 "Write the topics, and to Write its TransactionalId.",
      .options = jg_cli_resume_options,
      .takes_settings = true,

@@ -4,24 +4,33 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "cli/resuming.h"
+#include "cli/resume_metrics.h"
 
 #define PROGRESS_MS 10000
 
 const struct jg_cli_option jg_cli_resume_options[] = {
     {"group", 'g', "GROUP", "The group.id of the consumers whose jobs are held."},
     JG_CLI_BOOTSTRAP_OPTION,
+    {"metrics", 'm', "[ADDRESS:]PORT",
+     "Answer GET /metrics (for Prometheus), /healthz and /-/ready there; on 127.0.0.1 without an ADDRESS."},
     {.doc = NULL},
+};
+
+struct wish {
+    struct jg_resuming resuming;
+    const char *metrics; /* where; NULL: nowhere */
 };
 
 static bool
 take(void *opaque, int letter, const char *value)
 {
-    struct jg_resuming *resuming = opaque;
+    struct wish *wish = opaque;
     if (letter == 'g')
-        resuming->group = value;
+        wish->resuming.group = value;
+    else if (letter == 'm')
+        wish->metrics = value;
     else
-        resuming->kafka->servers = value;
+        wish->resuming.kafka->servers = value;
     return true;
 }
 
@@ -64,16 +73,38 @@ watch(struct jg_resuming *resuming)
     say_progress(&state);
 }
 
+/* Until it is told to end. The endpoint ends first: it looks at the resumer. */
+static enum jg_exit
+run(struct jg_resuming *resuming, struct jg_endpoint *endpoint)
+{
+    enum jg_exit result = JG_EXIT_USAGE;
+    struct jg_resume_metrics metrics = {.resuming = resuming, .started_ms = jg_wall_ms()};
+    if (jg_resuming_open(resuming, &result) && jg_resuming_start(resuming, &result)) {
+        if (!endpoint || jg_endpoint_serve(endpoint, jg_resume_metrics_answer, &metrics)) {
+            if (endpoint)
+                jg_resuming_say("metrics at http://%s/metrics", jg_endpoint_address(endpoint));
+            watch(resuming);
+            result = JG_EXIT_OK;
+        }
+    }
+    jg_endpoint_close(endpoint);
+    jg_resume_metrics_clear(&metrics);
+    jg_resuming_end(resuming);
+    return result;
+}
+
 enum jg_exit
 jg_cli_resume(struct jg_cli *cli)
 {
     struct jg_cli_kafka kafka = JG_CLI_KAFKA_INIT(cli);
-    struct jg_resuming resuming = {.kafka = &kafka};
+    struct wish wish = {.resuming = {.kafka = &kafka}};
+    const struct jg_resuming *resuming = &wish.resuming;
+    struct jg_endpoint *endpoint = NULL;
     int first = 0;
     enum jg_exit result = JG_EXIT_OK;
-    if (!jg_cli_options(cli, take, &resuming, &first, &result))
+    if (!jg_cli_options(cli, take, &wish, &first, &result))
         return result;
-    if (first < cli->count || !resuming.group || !resuming.group[0]) {
+    if (first < cli->count || !resuming->group || !resuming->group[0]) {
         jg_cli_complain(cli, "takes these arguments: %s", cli->word->arguments);
         return JG_EXIT_USAGE;
     }
@@ -84,10 +115,7 @@ jg_cli_resume(struct jg_cli *cli)
                              "(--config FILE, or -X jobgate.topics=...)");
         return JG_EXIT_USAGE;
     }
-    if (jg_resuming_open(&resuming, &result) && jg_resuming_start(&resuming, &result)) {
-        watch(&resuming);
-        result = JG_EXIT_OK;
-    }
-    jg_resuming_end(&resuming);
-    return result;
+    if (wish.metrics && !(endpoint = jg_endpoint_listen(cli, wish.metrics)))
+        return JG_EXIT_USAGE;
+    return run(&wish.resuming, endpoint);
 }

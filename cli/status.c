@@ -7,9 +7,11 @@
 #include "base/clock.h"
 #include "cli/capacity.h"
 #include "cli/limits.h"
+#include "cli/metrics.h"
 
 const struct jg_cli_option jg_cli_status_options[] = {
     {"json", 'j', NULL, "As JSON."},
+    {"prometheus", 'p', NULL, "As Prometheus' text format."},
     {.doc = NULL},
 };
 
@@ -176,18 +178,66 @@ print_reports(const struct jg_cli *cli, bool is_up, const struct jg_cli_names *n
                       JSON_INDENT(2));
 }
 
+/* For Prometheus: also that the store is down. */
+static enum jg_exit
+print_metrics(struct jg_cli *cli, struct jg_store *store, int first)
+{
+    struct jg_buf out = JG_BUF_INIT;
+    struct jg_cli_names names = {.list = NULL};
+    struct jg_metrics_wish wish = {.name_space = jg_conf_settings(cli->conf)->name_space, .walk = true};
+    enum jg_exit result = JG_EXIT_OK;
+    enum jg_err err = JG_OK;
+    if (first < cli->count) {
+        err = jg_cli_classes(store, &names);
+        wish.names = err == JG_OK ? &names : NULL;
+        wish.quiet = err != JG_OK; /* that was said */
+    }
+    if (err == JG_OK && !choose(cli, store, first, &names))
+        result = JG_EXIT_NEGATIVE;
+    jg_metrics_build(&out);
+    err = jg_metrics_store(&out, store, &wish);
+    if (err == JG_OK && out.failed)
+        err = JG_ENOMEM;
+    if (err != JG_OK)
+        result = jg_cli_store_failed(cli, err);
+    if (!out.failed)
+        fwrite(out.data, 1, out.size_bytes, stdout);
+    jg_cli_names_clear(&names);
+    jg_buf_clear(&out);
+    return result;
+}
+
+static bool
+take(void *opaque, int letter, const char *value)
+{
+    (void)letter;
+    (void)value;
+    *(bool *)opaque = true;
+    return true;
+}
+
 enum jg_exit
 jg_cli_status(struct jg_cli *cli)
 {
     int first = 0;
     enum jg_exit result = JG_EXIT_OK;
-    if (!jg_cli_options(cli, NULL, NULL, &first, &result))
+    bool prometheus = false;
+    if (!jg_cli_options(cli, take, &prometheus, &first, &result))
         return result;
+    if (prometheus && cli->json) {
+        jg_cli_complain(cli, "takes --json or --prometheus, not both");
+        return JG_EXIT_USAGE;
+    }
     if (!jg_cli_finish(cli, false))
         return JG_EXIT_USAGE;
     struct jg_store *store = jg_cli_open_store(cli, &result);
     if (!store)
         return result;
+    if (prometheus) {
+        result = print_metrics(cli, store, first);
+        jg_store_close(store);
+        return result;
+    }
     result = JG_EXIT_OK;
     struct jg_cli_names names = {.list = NULL};
     struct jg_class_report *reports = NULL;

@@ -37,6 +37,8 @@ jobgate_static_library(jobgate_yajl PACKAGE libyajl-dev HEADER yajl/yajl_parse.h
 jobgate_static_library(jobgate_md PACKAGE libmd-dev HEADER sha2.h ARCHIVE libmd.a)
 jobgate_static_library(jobgate_jansson_debian PACKAGE libjansson-dev HEADER jansson.h ARCHIVE libjansson.a)
 jobgate_shared_library(jobgate_rdkafka rdkafka librdkafka-dev)
+# Of the command alone: the endpoint of `jobgate resume --metrics`.
+jobgate_shared_library(jobgate_microhttpd libmicrohttpd libmicrohttpd-dev)
 
 # Only librdkafka's header, for jobgate.so and what tests it.
 add_library(jobgate_rdkafka_header INTERFACE)

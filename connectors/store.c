@@ -7,11 +7,12 @@
 #include "connectors/store_impl.h"
 
 const char *const jg_tally_names[JG_TALLIES] = {
-    [JG_TALLY_CLAIMED] = "claimed",     [JG_TALLY_DUPLICATES] = "duplicates", [JG_TALLY_CANDIDATES] = "candidates",
-    [JG_TALLY_CONFIRMED] = "confirmed", [JG_TALLY_PASSED] = "passed",         [JG_TALLY_RELEASED] = "released",
-    [JG_TALLY_ADMITTED] = "admitted",   [JG_TALLY_SKIPPED] = "skipped",       [JG_TALLY_COMPLETED] = "completed",
-    [JG_TALLY_HELD] = "held",           [JG_TALLY_RESUMED] = "resumed",       [JG_TALLY_BURIED] = "buried",
-    [JG_TALLY_NOOPS] = "noops",         [JG_TALLY_REENQUEUED] = "reenqueued",
+    [JG_TALLY_CLAIMED] = "claimed",     [JG_TALLY_DUPLICATES] = "duplicates",   [JG_TALLY_CANDIDATES] = "candidates",
+    [JG_TALLY_CONFIRMED] = "confirmed", [JG_TALLY_PASSED] = "passed",           [JG_TALLY_RELEASED] = "released",
+    [JG_TALLY_ADMITTED] = "admitted",   [JG_TALLY_SKIPPED] = "skipped",         [JG_TALLY_COMPLETED] = "completed",
+    [JG_TALLY_HELD] = "held",           [JG_TALLY_RESUMED] = "resumed",         [JG_TALLY_BURIED] = "buried",
+    [JG_TALLY_NOOPS] = "noops",         [JG_TALLY_REENQUEUED] = "reenqueued",   [JG_TALLY_FAILED] = "failed",
+    [JG_TALLY_RUNS_LOST] = "runs_lost", [JG_TALLY_LEASES_LOST] = "leases_lost",
 };
 
 enum jg_err
@@ -153,6 +154,12 @@ jg_store_is_up(struct jg_store *store)
     return store->vtable->is_up(store);
 }
 
+const struct jg_store_meter *
+jg_store_meter(const struct jg_store *store)
+{
+    return &store->meter;
+}
+
 void
 jg_store_tend(struct jg_store *store)
 {
@@ -169,6 +176,12 @@ enum jg_err
 jg_store_class_report(struct jg_store *store, const char *class_name, struct jg_class_report *out)
 {
     return store->vtable->class_report(store, class_name, out);
+}
+
+enum jg_err
+jg_store_survey(struct jg_store *store, struct jg_survey *survey)
+{
+    return store->vtable->survey(store, survey);
 }
 
 enum jg_err

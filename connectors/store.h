@@ -7,6 +7,7 @@
 #define JG_CONNECTORS_STORE_H
 
 #include "base/err.h"
+#include "base/histogram.h"
 #include "base/log.h"
 #include "plugin/job.h"
 
@@ -172,6 +173,13 @@ bool jg_store_wait(struct jg_store *store, int64_t timeout_ms);
 /* Breaker closed? For status and logs. Any thread, never blocks. */
 bool jg_store_is_up(struct jg_store *store);
 
+/* What this process sees of its store. Any thread, never blocks. */
+struct jg_store_meter {
+    struct jg_histogram exchanges; /* with the server, of operations; each carries those of several callers at once */
+    _Atomic int64_t failures;      /* exchanges and connections */
+};
+const struct jg_store_meter *jg_store_meter(const struct jg_store *store);
+
 /* Called every second or so by the instance's background thread: while the breaker is open, tries to reconnect (with
  * backoff, bounded by timeout_ms) and closes it when the server answers. */
 void jg_store_tend(struct jg_store *store);
@@ -191,13 +199,14 @@ void jg_watch_close(struct jg_watch *watch); /* NULL is fine */
 #define JG_REPORT_INSTANCES 16
 
 struct jg_class_report {
-    int64_t claims;  /* counted by walking: slow on a large store */
-    int64_t running; /* live members of `run` */
+    int64_t claims;                             /* counted by walking: slow on a large store */
+    int64_t claim_states[JG_CLAIM_RUNNING + 1]; /* of those, by their state */
+    int64_t running;                            /* live members of `run` */
     struct {
         const char *name; /* static: claimed, duplicates, candidates, confirmed, passed, released, admitted, skipped,
-                             completed, held, resumed, buried, noops, reenqueued */
+                             completed, held, resumed, buried, noops, reenqueued, failed, runs_lost, leases_lost */
         int64_t value;
-    } counters[16];
+    } counters[24];
     size_t counter_count;
 
     bool told;                   /* some instance has told its settings of the class; else limit is 0 */
@@ -220,6 +229,36 @@ struct jg_class_report {
     char load_key[256], work_key[256]; /* empty: none */
     int64_t load, work;                /* what they say now; negative: no number; 0 too when the key does not exist */
     enum jg_gauge gauge;
+    bool lease_held;     /* the class's own lease has an owner */
+    int64_t lease_token; /* the last one that was given for it; 0: none */
+    int64_t epoch; /* a time, Unix ms: a larger one says that the store lost data, or is new to the class; 0: none */
+};
+
+/* The store itself. Negative numbers: it does not tell. */
+struct jg_store_report {
+    char run_id[65]; /* of the server process; empty: there is none */
+    int64_t now_ms;  /* its time */
+    int64_t uptime_s;
+    int64_t evicted_keys;                   /* since it runs */
+    int64_t memory_bytes, memory_max_bytes; /* 0: no bound */
+    bool evicts;                            /* it may forget keys when memory is short */
+    int64_t took_us;                        /* all that was asked for this report */
+};
+
+/* All that the metrics tell, on one connection. */
+struct jg_survey {
+    char *const *names; /* of the classes that are asked for; borrowed; NULL: all that the store knows */
+    size_t count;
+    size_t most;        /* no more of them; 0: no bound */
+    bool walk;          /* count claims too: slow on a large store */
+    int64_t timeout_ms; /* for all of it; 0: as long as each exchange with the server is in time */
+    bool quiet;         /* a failure is not logged */
+    /* May have been called for some when the survey fails. */
+    void (*each)(void *opaque, const char *class_name, const struct jg_class_report *report);
+    void *opaque;
+    /* Filled in. */
+    struct jg_store_report store;
+    size_t known; /* classes, also those that were left out */
 };
 
 /* A lease that is held, or was. */
@@ -274,6 +313,7 @@ JG_MUST_USE enum jg_err jg_store_classes(struct jg_store *store, void (*each)(vo
                                          void *opaque);
 JG_MUST_USE enum jg_err jg_store_class_report(struct jg_store *store, const char *class_name,
                                               struct jg_class_report *out);
+JG_MUST_USE enum jg_err jg_store_survey(struct jg_store *store, struct jg_survey *survey);
 JG_MUST_USE enum jg_err jg_store_claim_report(struct jg_store *store, const char *class_name, const char *key,
                                               struct jg_claim_report *out);
 /* Did the claim of `jid` have candidates and end by its job's run? */

@@ -15,6 +15,7 @@ struct jg_store_vtable {
     void (*tend)(struct jg_store *store);
     enum jg_err (*classes)(struct jg_store *store, void (*each)(void *opaque, const char *class_name), void *opaque);
     enum jg_err (*class_report)(struct jg_store *store, const char *class_name, struct jg_class_report *out);
+    enum jg_err (*survey)(struct jg_store *store, struct jg_survey *survey);
     enum jg_err (*claim_report)(struct jg_store *store, const char *class_name, const char *key,
                                 struct jg_claim_report *out);
     enum jg_err (*was)(struct jg_store *store, const char *class_name, const char *jid, bool *out);
@@ -33,6 +34,7 @@ struct jg_store_vtable {
 /* The head of every store. */
 struct jg_store {
     const struct jg_store_vtable *vtable;
+    struct jg_store_meter meter;
 };
 
 /* The head of every watch. */
@@ -63,6 +65,9 @@ enum jg_tally {
     JG_TALLY_BURIED,
     JG_TALLY_NOOPS,
     JG_TALLY_REENQUEUED,
+    JG_TALLY_FAILED,      /* of the completed */
+    JG_TALLY_RUNS_LOST,   /* expired, since nobody renewed them */
+    JG_TALLY_LEASES_LOST, /* likewise; counted when another run gets the lease, or that run ends after all */
     JG_TALLIES
 };
 extern const char *const jg_tally_names[JG_TALLIES];

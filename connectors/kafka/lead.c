@@ -16,6 +16,7 @@
 
 #define INIT_MS 10000
 #define INIT_STEP_MS 500
+#define INIT_PAUSE_MS 50
 #define ELECT_EVERY_MS 1000
 #define ELECT_LEAST_MS 100 /* however often it is woken */
 #define LOOK_EVERY_MS 60000
@@ -26,7 +27,6 @@
 #define CLEAN_EVERY_MS 5000
 #define CLEAN_FIRST_MS 500 /* what a predecessor has left */
 #define GUARD_EVERY_MS 2000
-#define NOTE_EVERY_MS 200
 #define RETRY_MS 1000
 #define TOPICS_MOST 256 /* asked for in one exchange with the store */
 
@@ -43,6 +43,14 @@ delivered(rd_kafka_t *rk, const rd_kafka_message_t *rkmessage, void *opaque)
     each->to_offset = rkmessage->offset;
 }
 
+/* Not yet: as by brokers that are new, or just restarted. */
+static bool
+is_early(rd_kafka_resp_err_t err)
+{
+    return err == RD_KAFKA_RESP_ERR__TIMED_OUT || err == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS ||
+           err == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE || err == RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
+}
+
 /* It may take longer than the lease lasts, which is renewed meanwhile: else another one begins to lead, and each fences
  * the other. A call that timed out goes on where it was. */
 static bool
@@ -55,15 +63,17 @@ init_transactions(struct jg_resumer *resumer)
         if (!refused)
             return true;
         rd_kafka_resp_err_t err = rdk->error_code(refused);
-        bool late = err == RD_KAFKA_RESP_ERR__TIMED_OUT && jg_clock_ms() < until_ms;
+        bool again = is_early(err) && jg_clock_ms() < until_ms;
         bool denied = err == RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
-        if (!late)
+        if (!again)
             jg_resumer_complain(resumer, "transactions of %s are refused: %s%s", resumer->identity,
                                 rdk->error_string(refused),
                                 denied ? " (allow this client Write on this TransactionalId)" : "");
         rdk->error_destroy(refused);
-        if (!late || (!jg_resumer_elect(resumer, &left_ms) && left_ms >= 0))
+        if (!again || (!jg_resumer_elect(resumer, &left_ms) && left_ms >= 0))
             return false;
+        if (err != RD_KAFKA_RESP_ERR__TIMED_OUT)
+            (void)jg_resumer_rest(resumer, INIT_PAUSE_MS);
     }
     return false;
 }
@@ -425,26 +435,6 @@ settle(struct jg_resumer *resumer)
 
 /* --- the loop --- */
 
-/* Counting walks over all partitions, and a leader is woken at every end of a job. */
-static void
-note_state_if_due(struct jg_resumer *resumer, int64_t now_ms)
-{
-    int64_t held = 0;
-    bool known = true;
-    if (now_ms - resumer->noted_ms < NOTE_EVERY_MS)
-        return;
-    resumer->noted_ms = now_ms;
-    for (struct jg_held_topic *topic = resumer->topics; topic; topic = topic->next_topic) {
-        int64_t count = jg_heads_count(resumer, topic);
-        known = known && count >= 0;
-        held += count > 0 ? count : 0;
-    }
-    pthread_mutex_lock(&resumer->lock);
-    resumer->state.held = held;
-    resumer->state.caught_up = known && held == 0 && resumer->looked_ms;
-    pthread_mutex_unlock(&resumer->lock);
-}
-
 static bool
 look_if_due(struct jg_resumer *resumer, int64_t now_ms)
 {
@@ -526,7 +516,7 @@ work_round(struct jg_resumer *resumer)
     choose(resumer, now_ms);
     if (resumer->transfer_count == 0)
         return true;
-    switch (jg_transfer_all(resumer)) {
+    switch (jg_resumer_transfer(resumer)) {
     case JG_TRANSFERRED:
         settle(resumer);
         return true;
@@ -560,7 +550,7 @@ jg_resumer_lead(struct jg_resumer *resumer)
             jg_clean_records(resumer);
             resumer->cleaned_ms = now_ms;
         }
-        note_state_if_due(resumer, now_ms);
+        jg_resumer_note_if_due(resumer, now_ms);
         if (goes_on)
             woken = jg_resumer_rest(resumer, next_due(resumer, jg_clock_ms()));
     }

@@ -180,6 +180,7 @@ work(void *opaque)
         say_leads(resumer, true);
         jg_resumer_lead(resumer);
         say_leads(resumer, false);
+        jg_resumer_forget_notes(resumer);
         bool brief = jg_clock_ms() - began_ms < BRIEF_MS;
         pause_ms = brief && pause_ms < TROUBLE_MOST_MS ? pause_ms * 2 : TROUBLE_PAUSE_MS;
         if (atomic_load(&resumer->stopping))
@@ -202,6 +203,7 @@ free_all(struct jg_resumer *resumer)
     pthread_mutex_destroy(&resumer->lock);
     free(resumer->group);
     free(resumer->identity);
+    free(resumer->notes);
     free(resumer);
 }
 

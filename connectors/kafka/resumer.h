@@ -6,7 +6,9 @@
 #ifndef JG_CONNECTORS_KAFKA_RESUMER_H
 #define JG_CONNECTORS_KAFKA_RESUMER_H
 
+#include "base/histogram.h"
 #include "base/log.h"
+#include "connectors/kafka/holding.h"
 #include "connectors/store.h"
 #include "plugin/conf.h"
 #include "plugin/rdk.h"
@@ -44,11 +46,26 @@ struct jg_resumer_state {
     bool caught_up; /* it leads, knows all holding topics, and nothing is held */
     int64_t held;   /* counted in the holding topics; of what it knows */
     int64_t resumed, buried;
+    int64_t committed, aborted; /* transactions; what was aborted is tried again */
+    int64_t broken;             /* their outcome is not known, or another resumer leads */
     size_t topics;
     char trouble[256]; /* the last one; empty: none */
 };
 
 /* Any thread, never blocks for long. */
 void jg_resumer_state(struct jg_resumer *resumer, struct jg_resumer_state *out);
+
+/* What a holding topic has, as the leader counts it. */
+struct jg_resumer_topic {
+    char origin[JG_TOPIC_MAX_BYTES + 1];
+    char class_name[JG_CLASS_MAX_BYTES + 1]; /* empty: none of its records was seen yet */
+    int64_t held;
+    int64_t oldest_ms; /* Unix time; 0: none is held, or not known */
+};
+
+/* All of them, none while it does not lead; the caller frees the list. Any thread, never blocks for long. */
+JG_MUST_USE size_t jg_resumer_topics(struct jg_resumer *resumer, struct jg_resumer_topic **out);
+/* How long transactions took, aborted ones too. */
+const struct jg_histogram *jg_resumer_took(const struct jg_resumer *resumer);
 
 #endif

@@ -72,6 +72,10 @@ struct jg_resumer {
 
     pthread_mutex_t lock;
     struct jg_resumer_state state;
+    struct jg_resumer_topic *notes; /* owned */
+    size_t note_count;
+
+    struct jg_histogram took; /* transactions; any thread */
 
     /* While it leads. */
     rd_kafka_t *producer, *consumer;
@@ -126,6 +130,14 @@ enum jg_transferred {
 };
 /* Carry out `transfers` in one transaction. */
 JG_MUST_USE enum jg_transferred jg_transfer_all(struct jg_resumer *resumer);
+
+/* --- noting.c: for who looks on --- */
+
+void jg_resumer_note_if_due(struct jg_resumer *resumer, int64_t now_ms);
+/* It leads no more. */
+void jg_resumer_forget_notes(struct jg_resumer *resumer);
+/* jg_transfer_all, counted. */
+JG_MUST_USE enum jg_transferred jg_resumer_transfer(struct jg_resumer *resumer);
 
 /* --- lead.c --- */
 

@@ -218,7 +218,7 @@ has_room(struct jg_memory *memory, int64_t now_ms)
     while ((entry = jg_map_next(&memory->classes, entry))) {
         struct jg_memory_class *class = (struct jg_memory_class *)entry;
         jg_map_remove_expired(&class->claims, now_ms);
-        jg_map_remove_expired(&class->run, now_ms);
+        (void)jg_memory_reap(class, now_ms);
         jg_map_remove_expired(&class->was, now_ms);
         jg_map_remove_expired(&class->instances, now_ms);
         jg_map_remove_expired(&class->leases, now_ms);
@@ -312,6 +312,7 @@ static const struct jg_store_vtable memory_vtable = {
     .watch = jg_memory_watch,
     .classes = jg_memory_classes,
     .class_report = jg_memory_class_report,
+    .survey = jg_memory_survey,
     .claim_report = jg_memory_claim_report,
     .was = jg_memory_was,
     .tickets = jg_memory_tickets,

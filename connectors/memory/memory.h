@@ -179,6 +179,7 @@ JG_MUST_USE bool jg_memory_class_key(const struct jg_memory_store *store, const 
 /* In report.c. */
 enum jg_err jg_memory_classes(struct jg_store *store, void (*each)(void *opaque, const char *class_name), void *opaque);
 enum jg_err jg_memory_class_report(struct jg_store *store, const char *class_name, struct jg_class_report *out);
+enum jg_err jg_memory_survey(struct jg_store *store, struct jg_survey *survey);
 enum jg_err jg_memory_claim_report(struct jg_store *store, const char *class_name, const char *key,
                                    struct jg_claim_report *out);
 enum jg_err jg_memory_was(struct jg_store *store, const char *class_name, const char *jid, bool *out);

@@ -46,6 +46,7 @@ jg_memory_reap(struct jg_memory_class *class, int64_t now_ms)
 {
     size_t before = class->run.count;
     jg_map_remove_expired(&class->run, now_ms);
+    class->tallies[JG_TALLY_RUNS_LOST] += (int64_t)(before - class->run.count);
     return before - class->run.count;
 }
 

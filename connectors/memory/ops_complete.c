@@ -17,6 +17,7 @@ leave_run(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op,
         jg_map_remove(&class->run, entry);
     if (lease && strcmp(lease->member, op->member) == 0) {
         lease->member[0] = '\0';
+        class->tallies[JG_TALLY_LEASES_LOST] += *left ? 0 : 1;
         freed = true;
     }
     if (freed || *left)
@@ -158,5 +159,6 @@ jg_memory_complete(struct jg_memory_class *class, int64_t now_ms, struct jg_op *
         return JG_ENOMEM;
     op->changed = !done && (ended || left || valid);
     class->tallies[JG_TALLY_COMPLETED] += op->changed ? 1 : 0;
+    class->tallies[JG_TALLY_FAILED] += op->changed && op->failed ? 1 : 0;
     return JG_OK;
 }

@@ -219,8 +219,10 @@ take_lease(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op, bool
     int64_t token = lease ? lease->token : 0;
     if (runs && (!lease || strcmp(lease->member, op->member) != 0))
         return JG_OK;
-    if (!runs)
+    if (!runs) {
+        class->tallies[JG_TALLY_LEASES_LOST] += lease && lease->member[0] ? 1 : 0;
         token = token + 1 > now_ms ? token + 1 : now_ms;
+    }
     op->token = token;
     return jg_memory_give_lease(class, now_ms, op, token);
 }

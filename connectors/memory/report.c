@@ -63,6 +63,23 @@ report_limits(const struct jg_memory_class *class, int64_t now_ms, struct jg_cla
     }
 }
 
+/* Leaves expired runs to be reaped, and counted, by the operations. */
+static void
+count_live(struct jg_memory_class *class, int64_t now_ms, struct jg_class_report *out)
+{
+    const struct jg_map_entry *entry = NULL;
+    jg_map_remove_expired(&class->claims, now_ms);
+    out->claims = (int64_t) class->claims.count;
+    while ((entry = jg_map_next(&class->claims, entry)))
+        out->claim_states[((const struct jg_memory_claim *)entry)->state]++;
+    while ((entry = jg_map_next(&class->run, entry)))
+        out->running += entry->expires_ms > now_ms;
+    const struct jg_memory_lease *lease = (struct jg_memory_lease *)jg_map_find(&class->leases, "", now_ms);
+    out->lease_held = jg_memory_lease_lives(class, "", now_ms);
+    out->lease_token = lease ? lease->token : 0;
+    out->epoch = class->epoch;
+}
+
 enum jg_err
 jg_memory_class_report(struct jg_store *base, const char *class_name, struct jg_class_report *out)
 {
@@ -71,10 +88,7 @@ jg_memory_class_report(struct jg_store *base, const char *class_name, struct jg_
     struct jg_memory_class *class = jg_memory_class(store, class_name);
     *out = (struct jg_class_report){.counter_count = JG_TALLIES};
     if (class) {
-        jg_map_remove_expired(&class->claims, now_ms);
-        jg_map_remove_expired(&class->run, now_ms);
-        out->claims = (int64_t) class->claims.count;
-        out->running = (int64_t) class->run.count;
+        count_live(class, now_ms, out);
         report_limits(class, now_ms, out);
     }
     for (size_t i = 0; i < JG_TALLIES; i++) {
@@ -82,6 +96,42 @@ jg_memory_class_report(struct jg_store *base, const char *class_name, struct jg_
         out->counters[i].value = class ? class->tallies[i] : 0;
     }
     jg_memory_unlock(store->memory);
+    return JG_OK;
+}
+
+struct survey_walk {
+    struct jg_store *store;
+    struct jg_survey *survey;
+};
+
+static void
+survey_class(void *opaque, const char *class_name)
+{
+    const struct survey_walk *walk = opaque;
+    struct jg_survey *survey = walk->survey;
+    struct jg_class_report class;
+    survey->known++;
+    if ((survey->most && survey->known > survey->most) || jg_memory_class_report(walk->store, class_name, &class))
+        return;
+    survey->each(survey->opaque, class_name, &class);
+}
+
+enum jg_err
+jg_memory_survey(struct jg_store *base, struct jg_survey *survey)
+{
+    struct jg_memory *memory = cast(base)->memory;
+    struct survey_walk walk = {.store = base, .survey = survey};
+    survey->known = 0;
+    survey->store = (struct jg_store_report){.now_ms = jg_memory_lock(memory),
+                                             .uptime_s = -1,
+                                             .evicted_keys = -1,
+                                             .memory_bytes = -1,
+                                             .memory_max_bytes = -1};
+    jg_memory_unlock(memory);
+    if (!survey->names)
+        return jg_memory_classes(base, survey_class, &walk);
+    for (size_t i = 0; i < survey->count; i++)
+        survey_class(&walk, survey->names[i]);
     return JG_OK;
 }
 

@@ -46,32 +46,12 @@ find(struct check *check, enum jg_log_level level, const char *fmt, ...)
     check->each(check->opaque, level, text);
 }
 
-/* The value of a line `name:value`; empty: there is none. */
-static void
-info_value(const redisReply *info, const char *name, char *out, size_t out_bytes)
-{
-    size_t name_size = strlen(name), size = (size_t)info->len, length = 0;
-    const char *at = info->str, *end = info->str + size;
-    out[0] = '\0';
-    while ((at = memmem(at, (size_t)(end - at), name, name_size))) {
-        bool begins = at == info->str || at[-1] == '\n';
-        at += name_size;
-        if (begins && at < end && *at == ':')
-            break;
-    }
-    if (!at)
-        return;
-    for (at++; at < end && *at != '\r' && *at != '\n' && length + 1 < out_bytes; at++)
-        out[length++] = *at >= ' ' && *at < 0x7f ? *at : '?';
-    out[length] = '\0';
-}
-
 static void
 check_version(struct check *check, const redisReply *info)
 {
     char version[32];
     int major = 0, minor = 0;
-    info_value(info, "redis_version", version, sizeof version);
+    jg_reply_info(info, "redis_version", version, sizeof version);
     if (sscanf(version, "%d.%d", &major, &minor) < 1)
         find(check, JG_LOG_WARNING, "the server does not tell its version");
     else if (major < OLDEST_MAJOR)
@@ -85,8 +65,8 @@ static void
 check_memory(struct check *check, const redisReply *info)
 {
     char policy[32], most[32];
-    info_value(info, "maxmemory_policy", policy, sizeof policy);
-    info_value(info, "maxmemory", most, sizeof most);
+    jg_reply_info(info, "maxmemory_policy", policy, sizeof policy);
+    jg_reply_info(info, "maxmemory", most, sizeof most);
     if (!policy[0] || strcmp(policy, "noeviction") == 0)
         return;
     if (strtoll(most, NULL, 10) > 0)
@@ -109,10 +89,10 @@ check_info(struct check *check, const redisReply *reply)
         return false;
     check_version(check, reply);
     check_memory(check, reply);
-    info_value(reply, "cluster_enabled", value, sizeof value);
+    jg_reply_info(reply, "cluster_enabled", value, sizeof value);
     if (strcmp(value, "1") == 0)
         find(check, JG_LOG_ERROR, "the server is part of a cluster, which is not supported yet");
-    info_value(reply, "aof_enabled", value, sizeof value);
+    jg_reply_info(reply, "aof_enabled", value, sizeof value);
     check->appends = strcmp(value, "1") == 0;
     return true;
 }

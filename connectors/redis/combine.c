@@ -102,6 +102,7 @@ hand_on(struct jg_redis *redis, const struct jg_trouble *trouble, bool worked)
     if (trouble->kind) {
         int64_t now_ms = jg_clock_ms();
         redis->failed_ms = now_ms;
+        atomic_fetch_add_explicit(&redis->base.meter.failures, 1, memory_order_relaxed);
         jg_breaker_failed(&redis->breaker, trouble->kind == JG_TROUBLE_LATE, now_ms, (uint64_t)jg_clock_us());
         fail_waiting(redis);
     } else if (worked) {
@@ -179,7 +180,9 @@ lead(struct jg_redis *redis)
     let_others_join(redis);
     struct jg_request *taken = take_waiting(redis);
     pthread_mutex_unlock(&redis->lock);
+    int64_t began_us = jg_clock_us();
     jg_redis_exchange(redis, taken, &trouble);
+    jg_histogram_add(&redis->base.meter.exchanges, jg_clock_us() - began_us);
     bool worked = !trouble.kind && any_worked(taken);
     pthread_mutex_lock(&redis->lock);
     finish(taken);

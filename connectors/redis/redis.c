@@ -103,6 +103,7 @@ static const struct jg_store_vtable redis_vtable = {
     .tend = jg_redis_tend,
     .classes = jg_redis_classes,
     .class_report = jg_redis_class_report,
+    .survey = jg_redis_survey,
     .claim_report = jg_redis_claim_report,
     .was = jg_redis_was,
     .tickets = jg_redis_tickets,

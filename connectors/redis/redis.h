@@ -70,9 +70,12 @@ bool jg_redis_wait(struct jg_store *store, int64_t timeout_ms);
 bool jg_redis_is_up(struct jg_store *store);
 void jg_redis_tend(struct jg_store *store);
 
+/* In report_class.c. */
+enum jg_err jg_redis_survey(struct jg_store *store, struct jg_survey *survey);
+enum jg_err jg_redis_class_report(struct jg_store *store, const char *class_name, struct jg_class_report *out);
+
 /* In report.c. */
 enum jg_err jg_redis_classes(struct jg_store *store, void (*each)(void *opaque, const char *class_name), void *opaque);
-enum jg_err jg_redis_class_report(struct jg_store *store, const char *class_name, struct jg_class_report *out);
 enum jg_err jg_redis_claim_report(struct jg_store *store, const char *class_name, const char *key,
                                   struct jg_claim_report *out);
 enum jg_err jg_redis_was(struct jg_store *store, const char *class_name, const char *jid, bool *out);

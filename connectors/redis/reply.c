@@ -405,3 +405,22 @@ jg_reply_duplicate(const redisReply *reply, struct jg_duplicate_report *out)
     out->candidate = strcmp(candidate, "1") == 0;
     return true;
 }
+
+void
+jg_reply_info(const redisReply *info, const char *name, char *out, size_t out_bytes)
+{
+    size_t name_size = strlen(name), size = (size_t)info->len, length = 0;
+    const char *at = info->str, *end = info->str + size;
+    out[0] = '\0';
+    while ((at = memmem(at, (size_t)(end - at), name, name_size))) {
+        bool begins = at == info->str || at[-1] == '\n';
+        at += name_size;
+        if (begins && at < end && *at == ':')
+            break;
+    }
+    if (!at)
+        return;
+    for (at++; at < end && *at != '\r' && *at != '\n' && length + 1 < out_bytes; at++)
+        out[length++] = *at >= ' ' && *at < 0x7f ? *at : '?';
+    out[length] = '\0';
+}

@@ -45,6 +45,9 @@ JG_MUST_USE bool jg_reply_override(const char *text, struct jg_override *out);
 /* `<number> <rest>`: the number, and where the rest begins. */
 JG_MUST_USE bool jg_reply_numbered(const char *text, int64_t *number, const char **rest);
 
+/* The value of a line `name:value` in the text of INFO; empty: there is none. */
+void jg_reply_info(const redisReply *info, const char *name, char *out, size_t out_bytes);
+
 /* A claim's state from the letter that stands in Redis. */
 JG_MUST_USE bool jg_reply_state(const char *text, enum jg_claim_state *out);
 

@@ -23,7 +23,7 @@ jg_report_begin(struct jg_report *report, struct jg_store *store)
 enum jg_err
 jg_report_end(struct jg_report *report, enum jg_err err)
 {
-    if (err)
+    if (err && !report->quiet)
         jg_log(report->redis->log, JG_LOG_ERROR, "STORE", "jobgate.store %s: %s", report->redis->url.display,
                report->trouble.kind ? report->trouble.error.text : "an answer that makes no sense");
     jg_conn_close(&report->conn);
@@ -58,11 +58,23 @@ jg_report_add(struct jg_report *report, const char *command, const struct jg_buf
 enum jg_err
 jg_report_ask(struct jg_report *report, bool (*each)(void *opaque, size_t index, const redisReply *reply), void *opaque)
 {
-    enum jg_err err = jg_conn_exchange(&report->conn, &report->commands, report->count, each, opaque,
-                                       jg_clock_ms() + report->redis->timeout_ms, &report->trouble);
-    jg_buf_reset(&report->commands);
+    int64_t deadline_ms = jg_clock_ms() + report->redis->timeout_ms;
+    struct jg_buf sent = report->commands;
+    size_t count = report->count;
+    if (report->deadline_ms && report->deadline_ms < deadline_ms)
+        deadline_ms = report->deadline_ms;
+    report->commands = (struct jg_buf)JG_BUF_INIT; /* `each` may add the next ones */
     report->count = 0;
+    enum jg_err err = jg_conn_exchange(&report->conn, &sent, count, each, opaque, deadline_ms, &report->trouble);
+    jg_buf_clear(&sent);
     return err;
+}
+
+void
+jg_report_add_time(struct jg_report *report)
+{
+    jg_resp_command(&report->commands, "TIME", (char *)NULL);
+    report->count++;
 }
 
 struct scan {
@@ -85,7 +97,8 @@ read_scan(void *opaque, size_t index, const redisReply *reply)
 
 enum jg_err
 jg_report_scan(struct jg_report *report, const char *class_name, const char *what,
-               void (*each)(void *opaque, const redisReply *keys), void *opaque)
+               void (*each)(void *opaque, const redisReply *keys),
+               bool (*answer)(void *opaque, size_t index, const redisReply *reply), void *opaque)
 {
     struct scan scan = {.cursor = "0", .each = each, .opaque = opaque};
     struct jg_buf pattern = jg_report_key(report, class_name, what, "*");
@@ -97,6 +110,8 @@ jg_report_scan(struct jg_report *report, const char *class_name, const char *wha
                         (char *)NULL);
         report->count = 1;
         err = jg_report_ask(report, read_scan, &scan);
+        if (!err && report->count > 0)
+            err = jg_report_ask(report, answer, opaque);
     } while (strcmp(scan.cursor, "0") != 0);
     jg_buf_clear(&pattern);
     return err;
@@ -124,169 +139,24 @@ read_classes(void *opaque, size_t index, const redisReply *reply)
 }
 
 enum jg_err
-jg_redis_classes(struct jg_store *store, void (*each)(void *opaque, const char *class_name), void *opaque)
+jg_report_classes(struct jg_report *report, void (*each)(void *opaque, const char *class_name), void *opaque)
 {
-    struct jg_report report;
     struct class_walk walk = {.each = each, .opaque = opaque};
-    enum jg_err err = jg_report_begin(&report, store);
-    if (!err) {
-        struct jg_buf key = JG_BUF_INIT;
-        jg_buf_text(&key, report.redis->prefix);
-        jg_buf_text(&key, "classes");
-        jg_report_add(&report, "SMEMBERS", &key, NULL, 0);
-        err = jg_report_ask(&report, read_classes, &walk);
-        jg_buf_clear(&key);
-    }
-    return jg_report_end(&report, err);
-}
-
-/* --- a class --- */
-
-struct class_read {
-    struct jg_class_report *out;
-    int64_t now_ms;
-};
-
-static bool
-read_now(void *opaque, size_t index, const redisReply *reply)
-{
-    struct class_read *read = opaque;
-    (void)index;
-    return jg_reply_time(reply, &read->now_ms);
-}
-
-static bool
-read_tallies(const redisReply *reply, struct jg_class_report *out)
-{
-    if (!jg_reply_is_array(reply, JG_TALLIES))
-        return false;
-    out->counter_count = JG_TALLIES;
-    for (size_t i = 0; i < JG_TALLIES; i++) {
-        out->counters[i].name = jg_tally_names[i];
-        if (!jg_reply_integer(reply->element[i], &out->counters[i].value))
-            return false;
-    }
-    return true;
-}
-
-/* The fields of `limits`: limit, override, lease, capacity, load, work. */
-static bool
-read_limits(const redisReply *reply, struct jg_class_report *out)
-{
-    char text[48], lease[16];
-    const char *rest;
-    if (!jg_reply_is_array(reply, 6) || !jg_reply_text(reply->element[2], lease, sizeof lease) ||
-        (lease[0] && !jg_lease_parse(lease, strlen(lease), &out->lease)) ||
-        !jg_reply_integer(reply->element[3], &out->capacity) ||
-        !jg_reply_text(reply->element[4], out->load_key, sizeof out->load_key) ||
-        !jg_reply_text(reply->element[5], out->work_key, sizeof out->work_key) ||
-        !jg_reply_integer(reply->element[0], &out->limit) || !jg_reply_text(reply->element[1], text, sizeof text))
-        return false;
-    out->told = reply->element[0]->type != REDIS_REPLY_NIL;
-    char *space = strchr(text, ' ');
-    if (!space)
-        return true;
-    *space = '\0';
-    strcat(space + 1, " ");
-    return jg_reply_override(text, &out->override) && jg_reply_numbered(space + 1, &out->override.at_ms, &rest);
-}
-
-/* An array of names and values, as HGETALL says it. */
-static bool
-read_instances(const redisReply *reply, struct class_read *read)
-{
-    if (!jg_reply_is_array(reply, JG_REPLY_ANY))
-        return false;
-    for (size_t i = 0; i + 1 < reply->elements; i += 2) {
-        char name[JG_MEMBER_MAX_BYTES], text[64];
-        int64_t limit, told_ms;
-        const char *rest;
-        if (!jg_reply_text(reply->element[i], name, sizeof name) ||
-            !jg_reply_text(reply->element[i + 1], text, sizeof text - 1) || !strchr(text, ' '))
-            continue;
-        strcat(text, " ");
-        if (jg_reply_numbered(text, &limit, &rest) && jg_reply_numbered(rest, &told_ms, &rest))
-            jg_report_instance(read->out, name, limit, told_ms, read->now_ms);
-    }
-    return true;
-}
-
-static bool
-read_class(void *opaque, size_t index, const redisReply *reply)
-{
-    struct class_read *read = opaque;
-    struct jg_class_report *out = read->out;
-    switch (index) {
-    case 0:
-        return read_tallies(reply, out);
-    case 1:
-        return jg_reply_integer(reply, &out->running);
-    case 2:
-        return read_limits(reply, out);
-    case 3:
-        return jg_reply_integer(reply, &out->tickets);
-    case 4:
-        return jg_reply_is_array(reply, 2) && jg_reply_integer(reply->element[0], &out->held) &&
-               jg_reply_integer(reply->element[1], &out->oldest_held_ms);
-    default:
-        return read_instances(reply, read);
-    }
-}
-
-static void
-ask_of_class(struct jg_report *report, const char *class_name, const char *now_text)
-{
-    static const char *const limits_fields[] = {"limit", "override", "lease", "capacity", "load", "work"},
-                             *const held_fields[] = {"n", "oldest"};
-    const char *const live[] = {now_text, "+inf"};
-    const struct {
-        const char *command, *what;
-        const char *const *arguments;
-        size_t count;
-    } asked[] = {
-        {"HMGET", "stats", jg_tally_names, JG_TALLIES},
-        {"ZCOUNT", "run", live, 2},
-        {"HMGET", "limits", limits_fields, 6},
-        {"HLEN", "tkt", NULL, 0},
-        {"HMGET", "held", held_fields, 2},
-        {"HGETALL", "instances", NULL, 0},
-    };
-    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
-        struct jg_buf key = jg_report_key(report, class_name, asked[i].what, "");
-        jg_report_add(report, asked[i].command, &key, asked[i].arguments, asked[i].count);
-        jg_buf_clear(&key);
-    }
-}
-
-static void
-count_claims(void *opaque, const redisReply *keys)
-{
-    struct jg_class_report *out = opaque;
-    out->claims += (int64_t)keys->elements;
+    struct jg_buf key = JG_BUF_INIT;
+    jg_buf_text(&key, report->redis->prefix);
+    jg_buf_text(&key, "classes");
+    jg_report_add(report, "SMEMBERS", &key, NULL, 0);
+    jg_buf_clear(&key);
+    return jg_report_ask(report, read_classes, &walk);
 }
 
 enum jg_err
-jg_redis_class_report(struct jg_store *store, const char *class_name, struct jg_class_report *out)
+jg_redis_classes(struct jg_store *store, void (*each)(void *opaque, const char *class_name), void *opaque)
 {
     struct jg_report report;
-    struct class_read read = {.out = out};
-    char now_text[24];
-    *out = (struct jg_class_report){.claims = 0};
     enum jg_err err = jg_report_begin(&report, store);
-    if (!err) {
-        jg_resp_command(&report.commands, "TIME", (char *)NULL);
-        report.count = 1;
-        err = jg_report_ask(&report, read_now, &read);
-    }
-    if (!err) {
-        snprintf(now_text, sizeof now_text, "(%" PRId64, read.now_ms);
-        ask_of_class(&report, class_name, now_text);
-        err = jg_report_ask(&report, read_class, &read);
-    }
     if (!err)
-        err = jg_report_scan(&report, class_name, "claim:", count_claims, out);
-    if (!err)
-        err = jg_report_gauges(&report, out);
+        err = jg_report_classes(&report, each, opaque);
     return jg_report_end(&report, err);
 }
 

@@ -10,7 +10,10 @@ struct jg_report {
     struct jg_redis *redis;
     struct jg_conn conn;
     struct jg_buf commands;
-    size_t count; /* of them */
+    size_t count;        /* of them */
+    int64_t deadline_ms; /* monotonic, for all of it; 0: each exchange has a timeout of its own */
+    int64_t now_ms;      /* the store's time, once it was asked */
+    bool quiet;          /* a failure is not logged */
     struct jg_trouble trouble;
 };
 
@@ -29,10 +32,23 @@ void jg_report_add(struct jg_report *report, const char *command, const struct j
 JG_MUST_USE enum jg_err jg_report_ask(struct jg_report *report,
                                       bool (*each)(void *opaque, size_t index, const redisReply *reply), void *opaque);
 
-/* Walk the keys of the class that begin with `what`: `each` gets them in lists. A key may come twice. Slow on a large
- * store. */
+/* The classes that the namespace has seen. */
+JG_MUST_USE enum jg_err jg_report_classes(struct jg_report *report, void (*each)(void *opaque, const char *class_name),
+                                          void *opaque);
+
+/* Walk the keys of the class that begin with `what`: `each` gets them in lists. A key may come twice. What `each` adds
+ * is asked at once, and `answer` gets the replies. Slow on a large store. */
 JG_MUST_USE enum jg_err jg_report_scan(struct jg_report *report, const char *class_name, const char *what,
-                                       void (*each)(void *opaque, const redisReply *keys), void *opaque);
+                                       void (*each)(void *opaque, const redisReply *keys),
+                                       bool (*answer)(void *opaque, size_t index, const redisReply *reply),
+                                       void *opaque);
+
+/* Add the question for the store's time, whose answer jg_reply_time reads. */
+void jg_report_add_time(struct jg_report *report);
+
+/* In report_class.c: what a class has; `now_ms` is known. `walk`: its claims too. */
+JG_MUST_USE enum jg_err jg_report_class(struct jg_report *report, const char *class_name, bool walk,
+                                        struct jg_class_report *out);
 
 /* In report_runs.c: the gauges whose keys are there already. */
 JG_MUST_USE enum jg_err jg_report_gauges(struct jg_report *report, struct jg_class_report *out);

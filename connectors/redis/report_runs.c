@@ -192,7 +192,7 @@ jg_redis_leases(struct jg_store *store, const char *class_name,
     if (!err)
         err = ask_what_is_told(&report, class_name, &walk);
     if (!err && strcmp(walk.by, "key") == 0)
-        err = jg_report_scan(&report, class_name, "lease:", keep_keys, &walk);
+        err = jg_report_scan(&report, class_name, "lease:", keep_keys, NULL, &walk);
     struct jg_buf own = jg_report_key(&report, class_name, "lease", "");
     size_t own_bytes = own.size_bytes;
     if (!own.failed)

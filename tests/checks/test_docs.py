@@ -16,10 +16,8 @@ SPAN = re.compile(r"`([^`\n]+)`")
 FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"^ {4,}\S.*$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-# Pages that come with another part of the project, and may not be there yet.
-COMING = {"docs/metrics.md"}
 # Files, names in Kafka and in programs; and a misspelling whose error a page shows.
-NO_SETTING = re.compile(r"jobgate\.(so|h|conf|pc|service|jobgate_complete|<namespace>\.<group>|topic\.mails\.fromat)$")
+NO_SETTING = re.compile(r"jobgate\.(so|h|conf|rules\.yml|pc|service|jobgate_complete|<namespace>\.<group>|topic\.mails\.fromat)$")
 
 
 def pages():
@@ -68,7 +66,7 @@ def broken(page, target):
     name, _, part = target.partition("#")
     path = (page.parent / name).resolve() if name else page
     if not path.exists():
-        return relative(path) not in COMING
+        return True
     return bool(part) and part not in anchors(path)
 
 
@@ -92,7 +90,7 @@ def test_the_readme_links_every_page():
 def test_every_file_that_a_page_names_is_there():
     named = everywhere(r"(?<![\w/.<>*-])((?:scripts|tests|docs|plugin|connectors|schemas|cli)/[\w./*-]*[\w*/])")
     report([f"{page}: {name}" for page, name in named
-            if name not in COMING and not (list(ROOT.glob(name)) if "*" in name else (ROOT / name).exists())])
+            if not (list(ROOT.glob(name)) if "*" in name else (ROOT / name).exists())])
 
 
 def is_setting(name, settings):

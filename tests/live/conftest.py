@@ -118,6 +118,10 @@ class ResumerProcess:
     def log(self):
         return (self.directory / "server.log").read_text(errors="replace")
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def running(self):
         return self._process.running()
 
@@ -215,8 +219,8 @@ class Site:
         assert not succeeds or result.returncode == 0, f"{words}: {result.returncode}\n{result.stdout}{result.stderr}"
         return result
 
-    def resumer_command(self, settings=None, group=None):
-        return [Path(self.plugin).parent / "jobgate", "resume", "--group", group or self.group,
+    def resumer_command(self, settings=None, group=None, words=()):
+        return [Path(self.plugin).parent / "jobgate", "resume", "--group", group or self.group, *words,
                 "--bootstrap-servers", self.settings["bootstrap.servers"], *self.jobgate_words(settings)]
 
     # --- what is held ---

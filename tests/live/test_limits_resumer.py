@@ -76,6 +76,22 @@ def test_a_resumer_of_its_own_brings_held_jobs_back(make_site, make_resumer):
     assert not resumer.running()
 
 
+def test_a_resumer_waits_for_brokers_that_are_new(make_site, make_kafka, make_resumer):
+    """The first transaction of a cluster finds its coordinator still loading: that is no refusal, and nobody leaves the
+    lead for it."""
+    site = make_site({LIMIT: 1, **NO_DEDUP, **SEPARATE}, kafka=make_kafka())
+    resumer = make_resumer(site)
+    producer, consumer = site.producer(), site.consumer(MANUAL)
+    jobs = [mail(number) for number in range(2)]
+    for job in jobs:
+        producer.delivered(job)
+    message = consumer.next()
+    consumer.next_error(SKIP)
+    consumer.commit((0, message.offset + 1))
+    assert consumer.next().jid == own_jid(jobs[1])
+    assert "transactions are refused" not in resumer.log and resumer.log.count("this resumer leads") == 1
+
+
 def test_of_two_resumers_one_works_and_the_other_takes_over(make_site, make_resumer):
     site = make_site({LIMIT: 1, **NO_DEDUP, **SEPARATE})
     producer, consumer = site.producer(), site.consumer(MANUAL)

@@ -116,6 +116,8 @@ compare_limits(struct comparison *cmp, const struct jg_class_report *memory, con
     compare_check(cmp, memory->load == redis->load && memory->work == redis->work && memory->gauge == redis->gauge,
                   "gauges");
     compare_check(cmp, memory->held == redis->held, "number of held");
+    compare_check(cmp, memory->lease_held == redis->lease_held && !memory->lease_token == !redis->lease_token,
+                  "the class's lease");
     compare_check(cmp, memory->oldest_held_ms == redis->oldest_held_ms, "oldest held");
     compare_check(cmp, memory->instance_count == redis->instance_count && memory->disagree == redis->disagree,
                   "instances");
@@ -192,6 +194,8 @@ compare_class(struct comparison *cmp)
         compare_check(cmp, !jg_store_class_report(cmp->sides[side].store, cmp->sides[side].class_name, &report[side]),
                       "a report that failed");
     compare_check(cmp, report[0].claims == report[1].claims, "number of claims");
+    compare_check(cmp, memcmp(report[0].claim_states, report[1].claim_states, sizeof report[0].claim_states) == 0,
+                  "number of claims by state");
     compare_check(cmp, report[0].running == report[1].running, "number of runs");
     compare_check(cmp, report[0].counter_count == report[1].counter_count, "number of counters");
     for (size_t i = 0; i < report[0].counter_count; i++)

@@ -160,3 +160,157 @@ a_report_shows_load_and_work(void **state)
     freeReplyObject(subject_command(&subject, "RPUSH %s a b c", load_key));
     assert_int_equal(class_report().load, 3);
 }
+
+/* --- for the metrics --- */
+
+static int64_t
+counter(const char *name)
+{
+    struct jg_class_report found = class_report();
+    for (size_t i = 0; i < found.counter_count; i++)
+        if (strcmp(found.counters[i].name, name) == 0)
+            return found.counters[i].value;
+    fail_msg("no counter %s", name);
+    return -1;
+}
+
+static struct jg_op
+leased_of(enum jg_op_kind kind, char name)
+{
+    struct jg_op op = operation(kind, name);
+    op.lease = JG_LEASE_CLASS;
+    op.done_ttl_ms = TTL_MS;
+    return op;
+}
+
+void
+a_lease_that_expired_is_counted_when_another_run_gets_it(void **state)
+{
+    (void)state;
+    expect_run(done(leased_of(JG_OP_ADMIT, 'a')));
+    assert_true(done(leased_of(JG_OP_COMPLETE, 'a')).changed);
+    expect_run(done(leased_of(JG_OP_ADMIT, 'b')));
+    assert_int_equal(counter("leases_lost"), 0);
+    subject_advance(&subject, RUN_TTL_MS + 1000);
+    assert_int_equal(class_report().running, 0);
+    assert_int_equal(counter("runs_lost"), 0);
+    expect_run(done(leased_of(JG_OP_ADMIT, 'c')));
+    assert_int_equal(counter("runs_lost"), 1);
+    assert_int_equal(counter("leases_lost"), 1);
+    (void)done(leased_of(JG_OP_COMPLETE, 'b')); /* it goes on, too late: the lease is another's */
+    assert_true(done(leased_of(JG_OP_COMPLETE, 'c')).changed);
+    assert_int_equal(counter("runs_lost"), 1);
+    assert_int_equal(counter("leases_lost"), 1);
+}
+
+void
+a_lease_that_expired_is_counted_when_its_run_ends_after_all(void **state)
+{
+    (void)state;
+    expect_run(done(leased_of(JG_OP_ADMIT, 'a')));
+    subject_advance(&subject, RUN_TTL_MS + 1000);
+    (void)done(leased_of(JG_OP_COMPLETE, 'a'));
+    assert_int_equal(counter("leases_lost"), 1);
+    (void)done(leased_of(JG_OP_COMPLETE, 'a'));
+    expect_run(done(leased_of(JG_OP_ADMIT, 'b')));
+    assert_int_equal(counter("runs_lost"), 1);
+    assert_int_equal(counter("leases_lost"), 1);
+}
+
+void
+a_job_that_failed_is_counted_among_the_completed(void **state)
+{
+    (void)state;
+    struct jg_op op = operation(JG_OP_ADMIT, 'a');
+    op.limit = 1;
+    expect_run(done(op));
+    op = operation(JG_OP_COMPLETE, 'a');
+    op.limit = 1;
+    op.failed = true;
+    assert_true(done(op).changed);
+    (void)done(op);
+    assert_int_equal(counter("completed"), 1);
+    assert_int_equal(counter("failed"), 1);
+}
+
+void
+a_report_tells_claims_by_their_state_and_the_class_s_lease(void **state)
+{
+    (void)state;
+    struct jg_class_report found = class_report();
+    assert_false(found.lease_held || found.lease_token);
+    (void)claim('a', EXECUTED);
+    found = class_report();
+    assert_int_equal(found.claim_states[JG_CLAIM_PROVISIONAL], 1);
+    assert_true(found.epoch > 0);
+    (void)confirm('a');
+    assert_int_equal(class_report().claim_states[JG_CLAIM_QUEUED], 1);
+    struct jg_op op = done(leased_of(JG_OP_ADMIT, 'b'));
+    found = class_report();
+    assert_int_equal(found.claims, 1);
+    assert_true(found.lease_held);
+    assert_true(found.lease_token == op.token);
+    subject_advance(&subject, RUN_TTL_MS + 1000);
+    found = class_report();
+    assert_false(found.lease_held);
+    assert_true(found.lease_token == op.token);
+}
+
+struct surveyed {
+    size_t count;
+    bool seen; /* the test's own class */
+    struct jg_class_report report;
+};
+
+static void
+look_at_class(void *opaque, const char *class_name, const struct jg_class_report *report)
+{
+    struct surveyed *surveyed = opaque;
+    surveyed->count++;
+    if (strcmp(class_name, subject.class_name) != 0)
+        return;
+    surveyed->seen = true;
+    surveyed->report = *report;
+}
+
+static struct surveyed
+survey(struct jg_survey survey)
+{
+    struct surveyed surveyed = {.count = 0};
+    survey.each = look_at_class;
+    survey.opaque = &surveyed;
+    assert_int_equal(jg_store_survey(subject.store, &survey), JG_OK);
+    assert_true(survey.store.now_ms > 0);
+    assert_true(surveyed.count <= survey.known);
+    assert_int_equal(survey.store.run_id[0] != '\0', subject.kind == SUBJECT_REDIS);
+    return surveyed;
+}
+
+static void
+expect_same(const struct jg_class_report *found, const struct jg_class_report *own)
+{
+    assert_true(own->epoch > 0 && own->claims > 0);
+    assert_true(found->claims == own->claims && found->epoch == own->epoch);
+    assert_memory_equal(found->claim_states, own->claim_states, sizeof own->claim_states);
+    assert_int_equal(found->counter_count, own->counter_count);
+    for (size_t i = 0; i < own->counter_count; i++)
+        assert_true(found->counters[i].value == own->counters[i].value);
+}
+
+void
+a_survey_tells_of_each_class_what_its_report_tells(void **state)
+{
+    (void)state;
+    char *names[] = {subject.class_name};
+    (void)claim('a', EXECUTED);
+    (void)claim('b', EXECUTED);
+    struct surveyed all = survey((struct jg_survey){.walk = true});
+    assert_true(all.seen);
+    struct surveyed one = survey((struct jg_survey){.names = names, .count = 1, .walk = true, .timeout_ms = 10000});
+    struct jg_class_report own = class_report();
+    assert_int_equal(one.count, 1);
+    expect_same(&one.report, &own);
+    expect_same(&all.report, &own);
+    assert_int_equal(survey((struct jg_survey){.names = names}).count, 0);
+    assert_true(survey((struct jg_survey){.most = 1}).count <= 1);
+}

@@ -160,6 +160,11 @@
     X(a_report_shows_no_owner_that_expired)                                                                            \
     X(a_report_shows_what_is_known_of_a_job)                                                                           \
     X(a_report_shows_load_and_work)                                                                                    \
+    X(a_lease_that_expired_is_counted_when_another_run_gets_it)                                                        \
+    X(a_lease_that_expired_is_counted_when_its_run_ends_after_all)                                                     \
+    X(a_job_that_failed_is_counted_among_the_completed)                                                                \
+    X(a_report_tells_claims_by_their_state_and_the_class_s_lease)                                                      \
+    X(a_survey_tells_of_each_class_what_its_report_tells)                                                              \
     /* store_groups.c: who resumes, who is woken, who told what */                                                     \
     X(one_instance_leads_until_it_leaves_or_is_late)                                                                   \
     X(an_announcement_changes_what_the_leader_is_told)                                                                 \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* base/: the buffer keeps what it was given, and one failure sticks; the clocks run forward; log lines go to the sink,
- * and a rated kind of line is written once per period. */
+ * and a rated kind of line is written once per period; a histogram counts each time once. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/histogram.h"
 #include "base/log.h"
 
 static void
@@ -113,6 +114,31 @@ a_rated_line_is_written_once_per_period(void **state)
     assert_string_equal(lines.last, "again (4 more such lines left out)");
 }
 
+static void
+a_histogram_counts_each_time_in_every_bucket_that_is_large_enough(void **state)
+{
+    (void)state;
+    static struct jg_histogram histogram;
+    struct jg_histogram_counts counts;
+    const int64_t longest_us = jg_histogram_bounds_us[JG_HISTOGRAM_BOUNDS - 1];
+    const int64_t took_us[] = {
+        -5, 0, jg_histogram_bounds_us[0], jg_histogram_bounds_us[0] + 1, longest_us, longest_us + 1};
+    uint64_t sum_us = 0;
+    for (size_t i = 1; i < JG_HISTOGRAM_BOUNDS; i++)
+        assert_true(jg_histogram_bounds_us[i] > jg_histogram_bounds_us[i - 1]);
+    for (size_t i = 0; i < sizeof took_us / sizeof took_us[0]; i++) {
+        jg_histogram_add(&histogram, took_us[i]);
+        sum_us += took_us[i] > 0 ? (uint64_t)took_us[i] : 0;
+    }
+    jg_histogram_read(&histogram, &counts);
+    assert_int_equal(counts.up_to[0], 3);
+    assert_int_equal(counts.up_to[1], 4);
+    assert_int_equal(counts.up_to[JG_HISTOGRAM_BOUNDS - 2], 4);
+    assert_int_equal(counts.up_to[JG_HISTOGRAM_BOUNDS - 1], 5);
+    assert_int_equal(counts.all, 6);
+    assert_int_equal(counts.sum_us, sum_us);
+}
+
 int
 main(void)
 {
@@ -123,6 +149,7 @@ main(void)
         cmocka_unit_test(the_clocks_run_forward),
         cmocka_unit_test(a_line_above_the_level_is_not_written),
         cmocka_unit_test(a_rated_line_is_written_once_per_period),
+        cmocka_unit_test(a_histogram_counts_each_time_in_every_bucket_that_is_large_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

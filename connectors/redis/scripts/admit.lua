@@ -16,7 +16,7 @@
 --       until_executed 5 more (4 and 1 when the member runs already); held 11 at most, 2 more the claim's owner. A lease
 --       without a limit: until_executing 14 more (6 when the member runs already), held 14, 2 more where others end as
 --       no-ops, 2 more when it has an owner; a capacity: 12 more, and 1 when its gauge exists; done or a copy: 3 to 6
---       more
+--       more. 1 more when runs have expired, and when the lease was one's that has
 
 local jid, mode, member, candidate_of, run_ttl_ms, ttl_ms = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local own_limit, resumed, last_try, hold_max = tonumber(ARGV[8]), ARGV[9] == '1', ARGV[10] == '1', tonumber(ARGV[13])
@@ -169,6 +169,9 @@ local function take_lease(runs)
         end
         token = tonumber(lease[2])
     else
+        if lease[1] and lease[1] ~= '' then
+            count('leases_lost')
+        end
         token = math.max(token + 1, now)
         redis.call('HSET', KEYS[10], 'm', member, 'tok', digits(token))
     end
@@ -178,7 +181,7 @@ end
 
 if lasts then
     now = now_ms()
-    redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', digits(now))
+    reap(KEYS[4], now)
 end
 local candidate = candidate_of ~= '' and owner ~= jid
 local remembers = recorded or tonumber(done_ttl_ms) > 0

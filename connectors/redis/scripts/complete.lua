@@ -8,7 +8,7 @@
 -- COST  inner commands: 8 owner (9 with candidates), 7 otherwise, 5 told again; 1 more when jobs are held. A lease: 7
 --       more, with its end remembered (told again 1). A successor: 9 more with its claim, 1 more when it
 --       waits, and what its gauges cost; done by another run: 1 or 2 more. It
---       leaves: 5, with a lease 2 more
+--       leaves: 5, with a lease 2 more. It failed, runs have expired, its lease was lost: 1 more each
 --
 -- The claim ends with its owner's latest run: while another member runs the same job once more, the work is unfinished.
 -- It goes on to the successor, if there is one. A run that had expired leaves no record: nobody knows whether its work
@@ -29,13 +29,17 @@ local jid, mode, member, ttl_ms, done_ttl_ms = ARGV[2], ARGV[3], ARGV[4], ARGV[5
 local leased, capacity, failed, number = ARGV[7] ~= 'none', tonumber(ARGV[8]), ARGV[11] == '1', number_of(jid)
 local brief_ms = brief_of(number, capacity, done_ttl_ms)
 local remembers = leased or failed or not brief_ms
-local now = digits(now_ms())
-local freed = redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
+local now_number = now_ms()
+local now = digits(now_number)
+local freed = reap(KEYS[4], now_number)
 local left = redis.call('ZREM', KEYS[4], member)
 freed = freed + left
 if leased and redis.call('HGET', KEYS[7], 'm') == member then
     redis.call('HSET', KEYS[7], 'm', '')
     freed = freed + 1
+    if left == 0 then
+        count('leases_lost')
+    end
 end
 if freed > 0 and held_by(KEYS[6]) > 0 then
     redis.call('PUBLISH', ARGV[6], 'slot')
@@ -147,4 +151,7 @@ if left == 0 and not ended and not valid then
     return {0, '', 0, load, trouble}
 end
 count('completed')
+if failed then
+    count('failed')
+end
 return {1, next or '', waits and 1 or 0, load, trouble}

@@ -30,8 +30,8 @@ local function current_epoch()
     return number, true
 end
 
-local function count(counter)
-    redis.call('HINCRBY', KEYS[2], counter, 1)
+local function count(counter, by)
+    redis.call('HINCRBY', KEYS[2], counter, by or 1)
 end
 
 local epoch, unsettled = current_epoch()

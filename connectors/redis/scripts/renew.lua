@@ -5,7 +5,7 @@
 -- OUT   {changed, epoch}     changed: the run is a member, and holds its lease
 -- TIME  the server's, never the caller's
 -- AGAIN the TTLs start once more
--- COST  inner commands: 8, 6 when the claim is another's; with a lease 3 more; 1 or 2 more when other runs have expired
+-- COST  inner commands: 8, 6 when the claim is another's; with a lease 3 more; 2 or 3 more when other runs have expired
 --
 -- A member that is missing comes back only when the store lost data since it was admitted (epoch_in is another than the
 -- current epoch), and does not know it as done; else its run had expired, and is over. So is one whose lease was given
@@ -18,7 +18,7 @@ local leased, token, number = ARGV[8] ~= 'none' and ARGV[9] ~= '0', tonumber(ARG
 local capacity = tonumber(ARGV[10])
 local gated = ARGV[8] ~= 'none' or capacity > 0
 local now = now_ms()
-local freed = redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', digits(now))
+local freed = reap(KEYS[4], now)
 local alive = redis.call('ZSCORE', KEYS[4], member)
 if not alive and epoch_in ~= epoch then
     alive = redis.call('EXISTS', KEYS[7]) == 0

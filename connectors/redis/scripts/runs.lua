@@ -6,7 +6,8 @@
 -- A gauge is a key of the application's own, so it has no place in KEYS, whose names are ours: it is named in ARGV, and
 -- read whatever it is. On a single Redis any key will do; in a cluster it has to hash to the class's slot. What cannot
 -- be read (another type, no permission, another slot) is wrong, and fails no script.
--- Cost: gauge: 2 inner commands, 1 when the key does not exist; lease_lives: 1 when the lease has an owner.
+-- Cost: reap: 1 inner command, 2 when runs have expired; gauge: 2, 1 when the key does not exist; lease_lives: 1 when the
+-- lease has an owner.
 
 -- These stand in store.h too.
 local DONE_MS, CHAIN_MS = '600000', '2592000000'
@@ -23,6 +24,15 @@ end
 
 local function position_of(member)
     return string.match(member, '^[^@]*@[^@]*@(.*)$') or ''
+end
+
+-- Remove the runs that were not renewed in time. Returns how many there were.
+local function reap(run_key, now)
+    local lost = redis.call('ZREMRANGEBYSCORE', run_key, '-inf', digits(now))
+    if lost > 0 then
+        count('runs_lost', lost)
+    end
+    return lost
 end
 
 local function lease_lives(run_key, owner)

@@ -6,7 +6,8 @@
 -- TIME  the server's, never the caller's
 -- AGAIN the same items are granted again
 -- COST  inner commands: 6, 1 more when held_in is told, 2 more for each ticket, 1 for each that was there; 1 or 2 more
---       with a lease of the class, 2 with a capacity; with a lease of job keys 1, and 1 or 2 for each ticket
+--       with a lease of the class, 2 with a capacity; with a lease of job keys 1, and 1 or 2 for each ticket;
+--       1 more when runs have expired
 --
 -- A ticket holds no slot. As many are out as there are free slots, and `ahead` more, since a resumed job takes its time
 -- to come up; as many as there are free leases; as many as the load is below the capacity. Of job keys with leases, the
@@ -15,7 +16,7 @@
 
 local held_in = tonumber(ARGV[2])
 local now = now_ms()
-redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', digits(now))
+reap(KEYS[3], now)
 local told = redis.call('HMGET', KEYS[6], 'override', 'limit', 'ahead', 'max_age', 'lease', 'capacity', 'load')
 local limit, ahead = limit_by(told[1], told[2]), tonumber(told[3]) or 0
 local lease, capacity = told[5] or 'none', tonumber(told[6]) or 0
