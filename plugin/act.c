@@ -64,9 +64,9 @@ jg_act_skip(struct jg_gate *gate, rd_kafka_message_t *rkmessage, enum jg_skip wh
 }
 
 void
-jg_act_withhold(rd_kafka_message_t *rkmessage, const char *reason)
+jg_act_withhold(struct jg_gate *gate, rd_kafka_message_t *rkmessage, const char *reason)
 {
-    become_error(rkmessage, RD_KAFKA_RESP_ERR__STATE, keep_text(reason));
+    become_error(rkmessage, gate->client.withheld_err, keep_text(reason));
 }
 
 /* Where the partition has to go back to: the message, or a lower one that another thread holds back. */
@@ -95,6 +95,6 @@ jg_act_hold_back(struct jg_gate *gate, rd_kafka_message_t *rkmessage, const char
         gate->rdk->seek(rkmessage->rkt, rkmessage->partition, offset, 0);
         back = hold(gate, rkmessage);
     } while (back < offset);
-    jg_act_withhold(rkmessage, reason);
+    jg_act_withhold(gate, rkmessage, reason);
     jg_count(JG_COUNT_SOUGHT_BACK, 1);
 }

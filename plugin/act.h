@@ -17,8 +17,9 @@ enum jg_skip { JG_SKIP_DUPLICATE, JG_SKIP_HELD, JG_SKIP_HOLDING_TOPIC, JG_SKIP_D
  * JOBGATE_SKIP_TEXT. */
 void jg_act_skip(struct jg_gate *gate, rd_kafka_message_t *rkmessage, enum jg_skip why);
 
-/* Keep the message from the application: it sees _STATE with `reason` instead. */
-void jg_act_withhold(rd_kafka_message_t *rkmessage, const char *reason);
+/* Keep the message from the application: it sees _STATE with `reason` instead (in Node, an error that
+ * its clients survive). */
+void jg_act_withhold(struct jg_gate *gate, rd_kafka_message_t *rkmessage, const char *reason);
 
 /* The same, and the partition goes back to the message, so that it comes again. Not in a batch call: the seek would
  * purge what the call has gathered, for good, and the error itself. */

@@ -73,6 +73,9 @@ read_consumer(const struct jg_rdk *rdk, const rd_kafka_conf_t *rk_conf, const st
                       : out->commits_itself                      ? JG_COMPLETION_COMMIT
                       : jg_host_kind() == JG_HOST_NODE           ? JG_COMPLETION_AUTO
                                                                  : JG_COMPLETION_POLL;
+    /* Any other error ends the loop of a Node client in flowing mode, for good and unseen: this one is a warning. */
+    out->withheld_err =
+        jg_host_kind() == JG_HOST_NODE ? RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART : RD_KAFKA_RESP_ERR__STATE;
     enum jg_skip_error skip = settings->skip_error;
     bool eof = get_bool(rdk, rk_conf, "enable.partition.eof"); /* then a real one means something to the application */
     if (!settings->skip_error_is_set && (eof || jg_host_kind() == JG_HOST_GO))
@@ -114,6 +117,12 @@ jg_client_check(const struct jg_client *client, const struct jg_settings *settin
         snprintf(error->text, sizeof error->text,
                  "jobgate.completion=poll cannot work in Node, which polls ahead of the program: set "
                  "enable.auto.offset.store=false and store offsets when jobs are done, or jobgate.completion=api");
+        return JG_EINVAL;
+    }
+    if (settings->skip_error_is_set && settings->skip_error == JG_SKIP_NOOP && client->consumer &&
+        jg_host_kind() == JG_HOST_NODE) {
+        snprintf(error->text, sizeof error->text,
+                 "jobgate.skip.error=noop would end the loop of a Node client at the first skip: leave it unset");
         return JG_EINVAL;
     }
     if (settings->close == JG_CLOSE_REDELIVER && client->events && client->completion == JG_COMPLETION_POLL) {

@@ -24,8 +24,9 @@ struct jg_client {
     bool events;         /* the application takes events (Go, Rust): no callback tells of rebalances */
     int64_t max_poll_interval_ms;
     rd_kafka_resp_err_t skip_err;
-    enum jg_completion completion; /* poll, commit or api; auto: cannot be seen (Node) */
-    jg_rebalance_cb *rebalance_cb; /* the application's own; NULL: none */
+    rd_kafka_resp_err_t withheld_err; /* shown instead of a message that comes again, or that is refused */
+    enum jg_completion completion;    /* poll, commit or api; auto: cannot be seen (Node) */
+    jg_rebalance_cb *rebalance_cb;    /* the application's own; NULL: none */
 
     char group[256]; /* group.id */
     char client_id[64];

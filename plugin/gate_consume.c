@@ -99,7 +99,7 @@ refuse(struct jg_gate *gate, const struct jg_coming *coming, const char *reason)
         jg_clock_pause_ms(BATCH_REFUSAL_MS);
         jg_log_rated(&gate->log, &gate->rates[JG_RATE_HELD_BACK], JG_LOG_ERROR, "REFUSED", "%s/%d/%lld: %s",
                      coming->topic, (int)coming->rkmessage->partition, (long long)coming->rkmessage->offset, reason);
-        jg_act_withhold(coming->rkmessage, reason);
+        jg_act_withhold(gate, coming->rkmessage, reason);
         return;
     }
     int64_t wait_ms = atomic_load(&gate->refusal_due_ms) - coming->now_ms;

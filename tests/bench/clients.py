@@ -13,7 +13,7 @@ from bench.report import spread, table
 CLIENTS = {
     "Python": [ROOT / "build" / "venv" / "bin" / "python", ROOT / "tests" / "clients" / "py_client.py"],
     "Go": [ROOT / "build" / "clients" / "go" / "client"],
-    "Node": ["node", ROOT / "build" / "clients" / "node" / "client.js", "bench"],
+    "Node": ["node", ROOT / "build" / "clients" / "node" / "kafka_javascript.js"],
 }
 # Messages of one run: a governed one costs a round trip to Redis.
 PLAIN, GOVERNED = 20000, 2000

@@ -10,7 +10,7 @@ from checks.tree import ROOT, files, relative, report
 FUNCTION_LINES = 80
 FILE_LINES = 600
 
-SOURCE_SUFFIXES = {".c", ".cpp", ".h", ".py", ".rs", ".cmake", ".map", ".xml"}
+SOURCE_SUFFIXES = {".c", ".cpp", ".h", ".js", ".py", ".rs", ".cmake", ".map", ".xml"}
 SOURCE_NAMES = {"CMakeLists.txt", ".clang-format", ".clang-tidy"}
 
 

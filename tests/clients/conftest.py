@@ -32,6 +32,8 @@ def kinds(program, root):
         "static-exporting": [program("static_exporting_client")],
         "go": [root / "build/clients/go/client"],
         "go-stripped": [root / "build/clients/go/client-stripped"],
+        "kafka-javascript": ["node", root / "build/clients/node/kafka_javascript.js"],
+        "node-rdkafka": ["node", root / "build/clients/node/node_rdkafka.js"],
     }
 
 
