@@ -23,7 +23,8 @@
 #include "plugin/rdk.h"
 
 /* Why a consumer may be refused, and what helps, for messages. */
-#define JG_UNSEEN_END "in Node, with batch calls, or with several polling threads the end of a job cannot be seen"
+#define JG_UNSEEN_END                                                                                                  \
+    "in Node, with batch calls, several polling threads or rd_kafka_consume_start the end of a job cannot be seen"
 #define JG_UNSEEN_CURE                                                                                                 \
     "set enable.auto.offset.store=false and store offsets when jobs are done, or take one message per poll on one "    \
     "thread, or set jobgate.completion=api and call jobgate_complete"
@@ -58,7 +59,7 @@ struct jg_gate {
     struct jg_log log;
     struct jg_error refused; /* why its settings cannot be honoured; empty: they can */
     bool gates;              /* some class has a limit, a lease or a capacity by its settings */
-    char unseen[512];        /* the reason to refuse when the end of jobs cannot be seen; empty: none needs to be */
+    char unseen[640];        /* the reason to refuse when the end of jobs cannot be seen; empty: none needs to be */
     struct jg_own own;       /* consumer: for Kafka clients of our own; base NULL: there are none */
     unsigned generation;     /* of the process: another one means that we are in a forked child */
     struct jg_store *store;  /* NULL: none is set */
@@ -72,6 +73,7 @@ struct jg_gate {
     _Atomic bool busy;            /* `current` is set */
     _Atomic bool storing;         /* consumer: we store offsets, in place of librdkafka; see storing.c */
     _Atomic bool batches;         /* consumer: batch calls were seen */
+    _Atomic bool kind_seen;       /* consumer: it was looked whether it has an assignment at all */
     _Atomic bool events;          /* consumer: it takes events: see callbackless.c */
     _Atomic bool has_joined;      /* ... and has asked for the offsets of what it was assigned */
     _Atomic int64_t looked_ms;    /* ... monotonic: when its assignment was last looked at */

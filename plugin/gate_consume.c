@@ -198,6 +198,25 @@ look_at_call(struct jg_gate *gate)
     return batch;
 }
 
+/* A consumer that reads partitions by rd_kafka_consume_start has none assigned, and polls none of what a probe is sent
+ * to: when it comes back cannot be told, unless by another message. */
+static void
+look_at_kind(struct jg_gate *gate)
+{
+    rd_kafka_topic_partition_list_t *assigned = NULL;
+    if (gate->completion != JG_COMPLETION_POLL || atomic_exchange(&gate->kind_seen, true) ||
+        gate->rdk->assignment(gate->rk, &assigned))
+        return;
+    bool legacy = assigned->cnt == 0;
+    gate->rdk->topic_partition_list_destroy(assigned);
+    if (!legacy)
+        return;
+    gate->completion = JG_COMPLETION_AUTO;
+    jg_log(&gate->log, JG_LOG_NOTICE, "RUN",
+           "this consumer reads partitions without an assignment (rd_kafka_consume_start): the end of a job cannot be "
+           "seen, offsets are stored when messages are handed out");
+}
+
 static void
 meet(void *opaque, const char *class_name)
 {
@@ -247,6 +266,7 @@ consume_governed(struct jg_gate *gate, struct jg_coming *coming, struct jg_run *
 {
     look_at_stamp(gate, coming);
     coming->batch = look_at_call(gate);
+    look_at_kind(gate);
     const char *reason = is_refused(gate);
     if (!reason && jg_coming_needs_answer(coming))
         reason = gate->store ? jg_guard_look(gate, coming->topic, coming->now_ms) : coming->batch ? NULL : JG_NO_STORE;

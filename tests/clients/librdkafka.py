@@ -32,6 +32,7 @@ class PartitionList(Structure):
 ON_NEW = CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p, c_void_p, c_size_t)
 ON_MESSAGE = CFUNCTYPE(c_int, c_void_p, POINTER(Message), c_void_p)
 ON_DELIVERY = CFUNCTYPE(None, c_void_p, POINTER(Message), c_void_p)
+ON_CONSUMED = CFUNCTYPE(None, POINTER(Message), c_void_p)
 ON_COMMIT = CFUNCTYPE(None, c_void_p, c_int, POINTER(PartitionList), c_void_p)
 ON_REBALANCE = CFUNCTYPE(None, c_void_p, c_int, POINTER(PartitionList), c_void_p)
 
@@ -59,10 +60,21 @@ FUNCTIONS = {
     "message_destroy": (None, [POINTER(Message)]),
     "message_errstr": (c_char_p, [POINTER(Message)]),
     "consumer_close": (c_int, [c_void_p]),
+    "consume_queue": (POINTER(Message), [c_void_p, c_int]),
+    "consume_callback_queue": (c_int, [c_void_p, c_int, ON_CONSUMED, c_void_p]),
+    "consume_start": (c_int, [c_void_p, c_int32, c_int64]),
+    "consume": (POINTER(Message), [c_void_p, c_int32, c_int]),
+    "consume_callback": (c_int, [c_void_p, c_int32, c_int, ON_CONSUMED, c_void_p]),
+    "consume_stop": (c_int, [c_void_p, c_int32]),
+    "pause_partitions": (c_int, [c_void_p, POINTER(PartitionList)]),
+    "resume_partitions": (c_int, [c_void_p, POINTER(PartitionList)]),
+    "offset_store": (c_int, [c_void_p, c_int32, c_int64]),
     "seek": (c_int, [c_void_p, c_int32, c_int64, c_int]),
     "committed": (c_int, [c_void_p, POINTER(PartitionList), c_int]),
     "commit_queue": (c_int, [c_void_p, POINTER(PartitionList), c_void_p, ON_COMMIT, c_void_p]),
     "queue_get_consumer": (c_void_p, [c_void_p]),
+    "queue_get_partition": (c_void_p, [c_void_p, c_char_p, c_int32]),
+    "queue_forward": (None, [c_void_p, c_void_p]),
     "queue_length": (c_size_t, [c_void_p]),
     "queue_destroy": (None, [c_void_p]),
     "topic_partition_list_new": (POINTER(PartitionList), [c_int]),
