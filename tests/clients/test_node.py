@@ -136,6 +136,12 @@ def test_a_jobgate_property_before_the_plugin_is_unknown(queue, kind, api, row):
     assert "`plugin.library.paths` before any" in row(ROWS["kafka-javascript"])
 
 
+def test_kafkajs_way_stores_offsets_itself_and_takes_no_setting_for_it(queue):
+    program = WAYS["kafka-javascript-kafkajs"].consumer(queue, STORING)
+    assert program.wait() == 2
+    program.error_line("Changing 'enable.auto.offset.store' is unsupported")
+
+
 def test_a_skip_that_would_end_the_clients_loop_is_refused(queue):
     program = queue.consumer("node-rdkafka", {"jobgate.skip.error": "noop"})
     program.error_line("jobgate.skip.error=noop would end the loop of a Node client at the first skip")
