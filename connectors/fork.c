@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "connectors/fork.h"
 
-#include <pthread.h>
 #include <stddef.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -58,4 +57,23 @@ jg_fork_remove(struct jg_fork_guard *guard)
         at = &(*at)->next;
     *at = guard->next;
     pthread_mutex_unlock(&lock);
+}
+
+static void
+take_lock(void *opaque)
+{
+    pthread_mutex_lock(opaque);
+}
+
+static void
+drop_lock(void *opaque)
+{
+    pthread_mutex_unlock(opaque);
+}
+
+void
+jg_fork_add_lock(struct jg_fork_guard *guard, pthread_mutex_t *of)
+{
+    *guard = (struct jg_fork_guard){.before = take_lock, .parent = drop_lock, .child = drop_lock, .opaque = of};
+    jg_fork_add(guard);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connectors/fork.h"
 #include "plugin/counters.h"
 #include "plugin/jobgate.h"
 
@@ -15,10 +16,19 @@ static pthread_mutex_t texts_lock = PTHREAD_MUTEX_INITIALIZER;
 static char *texts[TEXTS_MAX];
 static size_t text_count;
 
+static void
+guard_texts(void)
+{
+    static struct jg_fork_guard guard;
+    jg_fork_add_lock(&guard, &texts_lock);
+}
+
 static const char *
 keep_text(const char *reason)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     const char *kept = NULL;
+    pthread_once(&once, guard_texts);
     pthread_mutex_lock(&texts_lock);
     for (size_t i = 0; i < text_count && !kept; i++)
         if (strcmp(texts[i], reason) == 0)

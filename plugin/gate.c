@@ -23,25 +23,10 @@ static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct jg_gate *registry;
 
 static void
-lock_registry(void *opaque)
-{
-    (void)opaque;
-    pthread_mutex_lock(&registry_lock);
-}
-
-static void
-unlock_registry(void *opaque)
-{
-    (void)opaque;
-    pthread_mutex_unlock(&registry_lock);
-}
-
-/* A child must not find the lock held by a thread that it does not have. */
-static void
 guard_registry(void)
 {
-    static struct jg_fork_guard guard = {.before = lock_registry, .parent = unlock_registry, .child = unlock_registry};
-    jg_fork_add(&guard);
+    static struct jg_fork_guard guard;
+    jg_fork_add_lock(&guard, &registry_lock);
 }
 
 static void

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unwind.h>
 
+#include "connectors/fork.h"
 #include "plugin/symtab.h"
 
 #define OLDEST_VERSION 0x02000000 /* older ones were never run with jobgate */
@@ -154,10 +155,19 @@ out:
     return err;
 }
 
+static void
+guard_copies(void)
+{
+    static struct jg_fork_guard guard;
+    jg_fork_add_lock(&guard, &copies_lock);
+}
+
 enum jg_err
 jg_rdk_of(const void *caller, const struct jg_rdk **out, struct jg_error *error)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     Dl_info info;
+    pthread_once(&once, guard_copies);
     if (!dladdr(caller, &info) || !info.dli_fname) {
         snprintf(error->text, sizeof error->text, "jobgate cannot tell which librdkafka loads it");
         return JG_EHOST;

@@ -85,9 +85,11 @@ def test_holding_a_job_costs_one_store_call_and_resuming_it_no_claim(make_site, 
         running = consumer.next()
         assert running.jid == own_jid(job)
     print(f"script calls per resumed job, with limit 1: {(site.script_calls() - before) / 50:.2f}")
+    # The resumer counts what it has committed, which the consumer may have before.
+    wait_until(lambda: site.stats()["resumed"] == 50, PATIENCE_S, "50 are counted as resumed")
     stats = site.stats()
     assert stats["claimed"] + stats["duplicates"] + stats["candidates"] == claims
-    assert stats["resumed"] == 50 and stats["admitted"] == 51
+    assert stats["admitted"] == 51
 
 
 # --- what is held ---
