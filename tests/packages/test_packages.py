@@ -43,7 +43,7 @@ def with_clients(installed):
 
 
 def test_the_package_brings_what_its_command_needs_and_nothing_that_the_plugin_would_not(depends, plugin_path):
-    assert depends == ["libc6", "libgcc-s1", "librdkafka1"]
+    assert depends == ["libc6", "libgcc-s1", "libmicrohttpd12", "librdkafka1"]
     assert "rdkafka" not in run("ldd", plugin_path).stdout
 
 
@@ -142,7 +142,7 @@ def note(root):
 
 def test_the_tarball_works_as_its_note_says_and_goes_again(make_root, tarball, note, jobs):
     tree = make_root("tarball")
-    tree.install("kcat", "python3-confluent-kafka")
+    tree.install("kcat", "python3-confluent-kafka", "libmicrohttpd12")
     before = tree.files()
     file = tree.put(tarball)
     install, take_away = (text.replace("jobgate-VERSION-linux-ARCH.tar.gz", file) for text in note)
