@@ -25,7 +25,13 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "app: drives the C application, which sanitizer builds instrument too")
 
 
+# Their tests take up to minutes: begun first, they do not stand alone at the end.
+LONG = ["test_limits_resumer", "test_leases_crew", "test_capacity_crew", "test_limits_burst", "test_demo",
+        "test_limits_transaction", "test_capacity"]
+
+
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
     for item in items:
         if {"site", "make_site", "make_app"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("app")

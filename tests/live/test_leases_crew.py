@@ -19,7 +19,7 @@ WORKERS = 8
 # The resumer's safety net, once a second, looks at a lease before it has run out, and soon after.
 TTL_MS = 1700
 # Each of them is held and brought back one by one, which takes about twenty milliseconds: scripts/soak asks for more.
-JOBS = int(os.environ.get("JGTEST_LEASED_JOBS", "3000"))
+JOBS = int(os.environ.get("JGTEST_LEASED_JOBS", "2000"))
 # Some jobs are long enough to be stopped in, in every partition.
 LONG_EVERY, LONG_MS = 101, 150
 STOPS = 12

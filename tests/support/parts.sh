@@ -41,7 +41,7 @@ run_ctest() {
     local fixed=()
     # ThreadSanitizer's memory layout does not get on with much address randomisation; some containers forbid the cure.
     [ "$1" = tsan ] && setarch -R true 2>/dev/null && fixed=(setarch -R)
-    "${fixed[@]}" ctest --test-dir "build/$1" --label-regex "^$2\$" --no-tests=error --output-on-failure \
+    "${fixed[@]}" ctest --parallel 2 --test-dir "build/$1" --label-regex "^$2\$" --no-tests=error --output-on-failure \
         --output-junit "$PWD/$3"
 }
 
