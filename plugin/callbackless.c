@@ -3,7 +3,6 @@
  * a rebalance or for the probe, so it is looked for what came of them: the first assignment by the request for its
  * offsets; partitions that went by asking for the assignment, where a message is handed out anyway, after requests of a
  * rebalance and now and then. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -60,14 +59,11 @@ find_gone(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *assigned)
 }
 
 void
-jg_callbackless_look(struct jg_gate *gate, int64_t now_ms)
+jg_callbackless_look(struct jg_gate *gate, enum jg_rdk_call call, int64_t now_ms)
 {
     rd_kafka_topic_partition_list_t *assigned = NULL;
-    if (!atomic_load(&gate->events)) {
-        if (!jg_rdk_within(gate->rdk, JG_FRAME_EVENT_MESSAGE_NEXT))
-            return;
+    if (call == JG_CALL_EVENT)
         atomic_store(&gate->events, true);
-    }
     int64_t looked_ms = atomic_load(&gate->looked_ms);
     if (!gate->client.events || now_ms - looked_ms < LOOK_MS ||
         !atomic_compare_exchange_strong(&gate->looked_ms, &looked_ms, now_ms) ||

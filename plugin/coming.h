@@ -16,7 +16,8 @@ struct jg_coming {
     enum jg_stamped stamped;
     struct jg_stamp stamp;   /* of a message that no plugin produced: as one would have made it, without dedup */
     struct jg_policy policy; /* of its class; a class with nothing where there is no stamp */
-    bool batch;              /* handed out by a call that takes many */
+    enum jg_rdk_call call;   /* that hands it out */
+    bool batch;              /* the consumer takes many at once, now or before */
     bool again;              /* its position came before, since it was assigned */
     int64_t now_ms;
 };

@@ -98,24 +98,35 @@ print_wrapped(FILE *out, const char *text)
     fputc('\n', out);
 }
 
+/* One setting's texts, however they are laid out; empty where there is none. */
+struct shown {
+    char general[96], one[96], variable[96], values[160];
+};
+
+static struct shown
+show(const struct jg_setting *row)
+{
+    struct shown shown = {.variable = ""};
+    row_names(row, shown.general, shown.one, sizeof shown.general);
+    row_values(row, ", ", shown.values, sizeof shown.values);
+    if (!jg_setting_env_name(row, shown.variable, sizeof shown.variable))
+        shown.variable[0] = '\0';
+    return shown;
+}
+
 static void
 print_text(FILE *out)
 {
     for (size_t i = 0; i < JG_SETTING_COUNT; i++) {
         const struct jg_setting *row = &jg_setting_table[i];
-        char general[96];
-        char one[96];
-        char variable[96];
-        char values[160];
-        row_names(row, general, one, sizeof general);
-        row_values(row, ", ", values, sizeof values);
-        fprintf(out, "%s%s\n", i ? "\n" : "", general);
-        if (*one)
-            fprintf(out, "%s\n", one);
+        struct shown shown = show(row);
+        fprintf(out, "%s%s\n", i ? "\n" : "", shown.general);
+        if (*shown.one)
+            fprintf(out, "%s\n", shown.one);
         print_wrapped(out, row->doc);
-        fprintf(out, "    values: %s; default: %s", values, row->fallback ? row->fallback : "none");
-        if (row->level != JG_LEVEL_ENV && jg_setting_env_name(row, variable, sizeof variable))
-            fprintf(out, "; environment: %s", variable);
+        fprintf(out, "    values: %s; default: %s", shown.values, row->fallback ? row->fallback : "none");
+        if (row->level != JG_LEVEL_ENV && *shown.variable)
+            fprintf(out, "; environment: %s", shown.variable);
         fprintf(out, "\n");
     }
 }
@@ -126,15 +137,11 @@ print_markdown(FILE *out)
     fprintf(out, "| setting | values | default | what it does |\n| --- | --- | --- | --- |\n");
     for (size_t i = 0; i < JG_SETTING_COUNT; i++) {
         const struct jg_setting *row = &jg_setting_table[i];
-        char general[96];
-        char one[96];
-        char values[160];
-        row_names(row, general, one, sizeof general);
-        row_values(row, ", ", values, sizeof values);
-        fprintf(out, "| `%s`", general);
-        if (*one)
-            fprintf(out, "<br>`%s`", one);
-        fprintf(out, " | %s | %s | %s |\n", values, row->fallback ? row->fallback : "", row->doc);
+        struct shown shown = show(row);
+        fprintf(out, "| `%s`", shown.general);
+        if (*shown.one)
+            fprintf(out, "<br>`%s`", shown.one);
+        fprintf(out, " | %s | %s | %s |\n", shown.values, row->fallback ? row->fallback : "", row->doc);
     }
 }
 
@@ -144,27 +151,22 @@ print_man(FILE *out)
 {
     for (size_t i = 0; i < JG_SETTING_COUNT; i++) {
         const struct jg_setting *row = &jg_setting_table[i];
-        char general[96];
-        char one[96];
-        char variable[96];
-        char values[160];
-        row_names(row, general, one, sizeof general);
-        row_values(row, ", ", values, sizeof values);
+        struct shown shown = show(row);
         fprintf(out, ".TP\n");
-        jg_roff_bold(out, general);
-        if (*one) {
+        jg_roff_bold(out, shown.general);
+        if (*shown.one) {
             fprintf(out, ".TQ\n");
-            jg_roff_bold(out, one);
+            jg_roff_bold(out, shown.one);
         }
         jg_roff_text(out, row->doc);
         fprintf(out, ".br\n");
         jg_roff_words(out, "Values: ");
-        jg_roff_words(out, values);
+        jg_roff_words(out, shown.values);
         jg_roff_words(out, "; default: ");
         jg_roff_words(out, row->fallback ? row->fallback : "none");
-        if (row->level != JG_LEVEL_ENV && jg_setting_env_name(row, variable, sizeof variable)) {
+        if (row->level != JG_LEVEL_ENV && *shown.variable) {
             jg_roff_words(out, "; environment: ");
-            jg_roff_words(out, variable);
+            jg_roff_words(out, shown.variable);
         }
         fprintf(out, "\n");
     }
@@ -193,14 +195,10 @@ print_json(FILE *out)
     fprintf(out, "[\n");
     for (size_t i = 0; i < JG_SETTING_COUNT; i++) {
         const struct jg_setting *row = &jg_setting_table[i];
-        char general[96];
-        char one[96];
-        char variable[96];
-        row_names(row, general, one, sizeof general);
-        bool has_variable = jg_setting_env_name(row, variable, sizeof variable);
-        fprintf(out, "  {\"name\": \"%s\"", general);
-        print_json_text(out, "for_one", *one ? one : NULL);
-        print_json_text(out, "environment", has_variable ? variable : NULL);
+        struct shown shown = show(row);
+        fprintf(out, "  {\"name\": \"%s\"", shown.general);
+        print_json_text(out, "for_one", *shown.one ? shown.one : NULL);
+        print_json_text(out, "environment", *shown.variable ? shown.variable : NULL);
         print_json_text(out, "level", level_names[row->level]);
         print_json_text(out, "type", type_name(row->type));
         print_json_text(out, "default", row->fallback);

@@ -246,7 +246,7 @@ void jg_gate_revoked(struct jg_gate *gate, const rd_kafka_topic_partition_list_t
 
 /* Consumers that take events instead of callbacks. */
 /* A message is about to be handed to it. Thread: the application's poller. */
-void jg_callbackless_look(struct jg_gate *gate, int64_t now_ms);
+void jg_callbackless_look(struct jg_gate *gate, enum jg_rdk_call call, int64_t now_ms);
 /* A request was sent. Thread: librdkafka's; never blocks. */
 void jg_callbackless_sent(struct jg_gate *gate, int16_t api_key);
 /* Thread: the background thread. */

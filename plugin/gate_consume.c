@@ -179,9 +179,9 @@ is_refused(const struct jg_gate *gate)
 /* Who stores offsets from here on? Batch calls hand out many messages at once: from then on the end of a job cannot be
  * seen by polls, and librdkafka stores. */
 static bool
-look_at_call(struct jg_gate *gate)
+look_at_call(struct jg_gate *gate, enum jg_rdk_call call)
 {
-    bool batch = atomic_load(&gate->batches) || jg_rdk_within_consume_batch(gate->rdk);
+    bool batch = atomic_load(&gate->batches) || call == JG_CALL_BATCH;
     if (!batch || atomic_exchange(&gate->batches, true))
         return batch;
     pthread_mutex_lock(&gate->lock);
@@ -265,7 +265,7 @@ static void
 consume_governed(struct jg_gate *gate, struct jg_coming *coming, struct jg_run *done)
 {
     look_at_stamp(gate, coming);
-    coming->batch = look_at_call(gate);
+    coming->batch = look_at_call(gate, coming->call);
     look_at_kind(gate);
     const char *reason = is_refused(gate);
     if (!reason && jg_coming_needs_answer(coming))
@@ -310,7 +310,7 @@ static void
 consume_beside(struct jg_gate *gate, struct jg_coming *coming, struct jg_run *done)
 {
     jg_coming_end_done(gate, done, coming->now_ms);
-    if (!jg_rdk_within_consume_batch(gate->rdk))
+    if (coming->call != JG_CALL_BATCH)
         (void)jg_storing_take(gate);
     open_offset(gate, coming);
     jg_coming_finish_offset(gate, coming, false);
@@ -330,7 +330,8 @@ jg_gate_consume(struct jg_gate *gate, rd_kafka_message_t *rkmessage, int64_t now
     if (gate->settings->disable != JG_DISABLE_NO || gate->settings->observe)
         return;
     jg_gate_start_consuming(gate);
-    jg_callbackless_look(gate, now_ms);
+    coming.call = jg_rdk_consume_call(gate->rdk);
+    jg_callbackless_look(gate, coming.call, now_ms);
     struct jg_run *done = jg_gate_come_back(gate, "a message");
     if (is_beside(gate, coming.topic))
         consume_beside(gate, &coming, done);
@@ -347,6 +348,6 @@ jg_gate_consume_untouched(struct jg_gate *gate, rd_kafka_message_t *rkmessage)
     /* As librdkafka does, which we took over from. */
     if (!atomic_load(&gate->storing))
         return;
-    (void)look_at_call(gate);
+    (void)look_at_call(gate, atomic_load(&gate->batches) ? JG_CALL_BATCH : jg_rdk_consume_call(gate->rdk));
     jg_storing_store(gate, rkmessage, true);
 }

@@ -194,7 +194,7 @@ jg_rdk_of(const void *caller, const struct jg_rdk **out, struct jg_error *error)
 struct search {
     const struct jg_rdk *rdk;
     unsigned wanted; /* bit per enum jg_rdk_frame */
-    bool found;
+    enum jg_rdk_frame found;
 };
 
 static _Unwind_Reason_Code
@@ -206,17 +206,18 @@ look_at_frame(struct _Unwind_Context *context, void *opaque)
         if (!(search->wanted & (1u << i)))
             continue;
         if (at > search->rdk->frames[i].begin && at <= search->rdk->frames[i].end) {
-            search->found = true;
+            search->found = (enum jg_rdk_frame)i;
             return _URC_END_OF_STACK;
         }
     }
     return _URC_NO_REASON;
 }
 
-static bool
-within(const struct jg_rdk *rdk, unsigned wanted)
+/* The innermost of the wanted ones; JG_FRAMES: none. */
+static enum jg_rdk_frame
+find_frame(const struct jg_rdk *rdk, unsigned wanted)
 {
-    struct search search = {.rdk = rdk, .wanted = wanted, .found = false};
+    struct search search = {.rdk = rdk, .wanted = wanted, .found = JG_FRAMES};
     _Unwind_Backtrace(look_at_frame, &search);
     return search.found;
 }
@@ -224,13 +225,22 @@ within(const struct jg_rdk *rdk, unsigned wanted)
 bool
 jg_rdk_within(const struct jg_rdk *rdk, enum jg_rdk_frame frame)
 {
-    return within(rdk, 1u << frame);
+    return find_frame(rdk, 1u << frame) == frame;
 }
 
-bool
-jg_rdk_within_consume_batch(const struct jg_rdk *rdk)
+enum jg_rdk_call
+jg_rdk_consume_call(const struct jg_rdk *rdk)
 {
-    return within(rdk, 1u << JG_FRAME_CONSUME_BATCH_QUEUE | 1u << JG_FRAME_CONSUME_BATCH);
+    switch (find_frame(rdk, 1u << JG_FRAME_CONSUME_BATCH_QUEUE | 1u << JG_FRAME_CONSUME_BATCH |
+                                1u << JG_FRAME_EVENT_MESSAGE_NEXT)) {
+    case JG_FRAME_CONSUME_BATCH_QUEUE:
+    case JG_FRAME_CONSUME_BATCH:
+        return JG_CALL_BATCH;
+    case JG_FRAME_EVENT_MESSAGE_NEXT:
+        return JG_CALL_EVENT;
+    default:
+        return JG_CALL_ONE;
+    }
 }
 
 const char *

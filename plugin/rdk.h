@@ -160,8 +160,11 @@ JG_MUST_USE enum jg_err jg_rdk_of(const void *caller, const struct jg_rdk **out,
 /* True when the calling thread is inside that function of the host (by unwinding the stack: 1 to 2 us). */
 bool jg_rdk_within(const struct jg_rdk *rdk, enum jg_rdk_frame frame);
 
-/* True inside any of the host's calls that hand out many messages at once. */
-bool jg_rdk_within_consume_batch(const struct jg_rdk *rdk);
+/* By which kind of call the host takes the message at hand: one at a time, many at once, or as an event. */
+enum jg_rdk_call { JG_CALL_ONE, JG_CALL_BATCH, JG_CALL_EVENT };
+
+/* Thread: inside on_consume. Unwinds the stack once, like jg_rdk_within. */
+enum jg_rdk_call jg_rdk_consume_call(const struct jg_rdk *rdk);
 
 /* The value of a resource's setting; NULL: it has none of that name. Borrowed from the resource. */
 const char *jg_rdk_config_value(const struct jg_rdk *rdk, const rd_kafka_ConfigResource_t *resource, const char *name);

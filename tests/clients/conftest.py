@@ -133,6 +133,12 @@ def queue(make_queue):
 
 
 @pytest.fixture
+def wide(make_queue):
+    """As `queue`, on a topic of two partitions; messages go to one or the other."""
+    return make_queue(partitions=2)
+
+
+@pytest.fixture
 def job():
     """job("Mail", [1]): a payload, each with an id of its own."""
     return lambda cls, args: json.dumps({"class": cls, "args": args, "jid": uuid.uuid4().hex}, separators=(",", ":"))

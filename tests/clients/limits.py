@@ -40,7 +40,7 @@ class Journal:
         return most
 
 
-def await_members(queue, count):
+def await_members(queue, count, timeout_s=PATIENCE_S):
     """Until each of so many members of its group has a partition."""
     admin = AdminClient({"bootstrap.servers": queue.kafka.bootstrap, **QUIET})
 
@@ -49,9 +49,9 @@ def await_members(queue, count):
             group = admin.describe_consumer_groups([queue.group], request_timeout=5)[queue.group].result(5)
         except (KafkaException, TimeoutError):
             return False  # the broker does not yet know that it is this group's coordinator
-        return sum(len(member.assignment.topic_partitions) > 0 for member in group.members) == count
+        return [bool(member.assignment.topic_partitions) for member in group.members] == [True] * count
 
-    wait_until(assigned, PATIENCE_S, f"{count} consumers have partitions")
+    wait_until(assigned, timeout_s, f"{count} consumers have partitions")
 
 
 def run_all(queue, journal, jobs, produce, consumers):

@@ -8,9 +8,8 @@ import re
 import subprocess
 
 import pytest
-from confluent_kafka import KafkaException
 
-from clients.conftest import Queue
+from clients.limits import await_members
 from support.crew import overlap_of
 from support.processes import wait_until
 
@@ -34,14 +33,6 @@ def go_row(row):
 
 
 @pytest.fixture
-def wide(request, kinds, kafka, redis, plugin_path, make_topic):
-    """As `queue`, on a topic of two partitions; messages go to one or the other."""
-    queue = Queue(kinds, kafka, redis, plugin_path, make_topic(partitions=2))
-    yield queue
-    queue.end(True)
-
-
-@pytest.fixture
 def jobgate(cli, redis):
     def run(*words):
         result = cli(*words, "-X", f"jobgate.store={redis.url()}")
@@ -56,20 +47,6 @@ def consumer(queue, api, settings=None, env=None):
 
 def skip(offset, name="_TIMED_OUT", partition=0):
     return f"error {name} {partition} {offset} {SKIPPED}"
-
-
-def await_shared(queue):
-    """Each of two members has a partition."""
-    admin = queue.kafka.admin()
-
-    def shared():
-        try:
-            members = admin.describe_consumer_groups([queue.group])[queue.group].result().members
-        except KafkaException:  # nobody coordinates the group yet
-            return False
-        return [len(member.assignment.topic_partitions) for member in members] == [1, 1]
-
-    wait_until(shared, 60, "each member has a partition")
 
 
 def intervals(*consumers):
@@ -279,19 +256,25 @@ def test_a_close_right_after_a_job_runs_nothing_again_where_the_program_says_wha
 # --- offsets that the program stores; goroutines; the events channel ---
 
 
-@each_api
-@pytest.mark.parametrize("own", OWN)
-def test_a_program_that_stores_or_commits_offsets_ends_its_jobs_so(queue, job, api, own):
-    settings = {**EXECUTED, **OWN[own][0]}
+def ends_its_jobs(queue, job, api, settings, env):
+    """A duplicate of a running job never runs, and the end of that job is seen. -> the consumer, with another job done"""
     first, during, last = job("Mail", [1]), job("Mail", [1]), job("Last", [])
     queue.produce("go", first, settings=settings)
-    reader = consumer(queue, api, settings, {"CLIENT_WORK_MS": 2000, **OWN[own][1]})
+    reader = consumer(queue, api, settings, {"CLIENT_WORK_MS": 2000, **env})
     reader.line("job 0 0 ")
     queue.produce("go", during, settings=settings)
     assert not reader.found("done"), "the machine is too slow for this test"
     queue.await_no_claim()
     queue.produce("go", last, settings=settings)
     assert reader.take_until(last) == [f"job 0 0 {first}", skip(1), f"job 0 2 {last}"]
+    return reader
+
+
+@each_api
+@pytest.mark.parametrize("own", OWN)
+def test_a_program_that_stores_or_commits_offsets_ends_its_jobs_so(queue, job, api, own):
+    settings = {**EXECUTED, **OWN[own][0]}
+    reader = ends_its_jobs(queue, job, api, settings, OWN[own][1])
     reader.stop()
     assert queue.committed() == 3
 
@@ -332,16 +315,7 @@ def test_a_job_of_the_events_channel_is_over_when_it_is_taken(queue, job):
 
 
 def test_a_duplicate_of_a_job_of_the_events_channel_never_runs_when_offsets_are_stored(queue, job):
-    settings = {**EXECUTED, **STORING}
-    first, during, last = job("Mail", [1]), job("Mail", [1]), job("Last", [])
-    queue.produce("go", first, settings=settings)
-    reader = consumer(queue, "channel", settings, {"CLIENT_WORK_MS": 2000, "CLIENT_STORE": 1})
-    reader.line("job 0 0 ")
-    queue.produce("go", during, settings=settings)
-    assert not reader.found("done"), "the machine is too slow for this test"
-    queue.await_no_claim()
-    queue.produce("go", last, settings=settings)
-    assert reader.take_until(last) == [f"job 0 0 {first}", skip(1), f"job 0 2 {last}"]
+    ends_its_jobs(queue, job, "channel", {**EXECUTED, **STORING}, {"CLIENT_STORE": 1})
 
 
 # --- limits ---
@@ -350,7 +324,7 @@ def test_a_duplicate_of_a_job_of_the_events_channel_never_runs_when_offsets_are_
 @each_api
 def test_two_programs_keep_a_limit_and_run_every_job(wide, job, api):
     readers = [consumer(wide, api, LIMITED, {"CLIENT_WORK_MS": 20, "CLIENT_TIMES": 1}) for _ in range(2)]
-    await_shared(wide)
+    await_members(wide, 2, 60)
     jobs = [job("Mail", [number]) for number in range(60)]
     wide.produce("go", *jobs, settings={**LIMITED, "sticky.partitioning.linger.ms": 0})
     # One a second, as the resumer's safety net alone would have it, takes longer.

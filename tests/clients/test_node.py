@@ -10,9 +10,8 @@ import subprocess
 from dataclasses import dataclass, field
 
 import pytest
-from confluent_kafka import KafkaException
 
-from clients.conftest import Queue
+from clients.limits import await_members
 from support.crew import overlap_of
 from support.processes import wait_until
 
@@ -55,28 +54,6 @@ every_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 # The ways whose default is that the client stores offsets as it polls.
 careless = pytest.mark.parametrize("way", [way for way in WAYS.values() if way.sees_skips],
                                    ids=[name for name in WAYS if WAYS[name].sees_skips])
-
-
-@pytest.fixture
-def wide(kinds, kafka, redis, plugin_path, make_topic):
-    """As `queue`, on a topic of two partitions; messages go to one or the other."""
-    queue = Queue(kinds, kafka, redis, plugin_path, make_topic(partitions=2))
-    yield queue
-    queue.end(True)
-
-
-def await_shared(queue):
-    """Each of two members has a partition."""
-    admin = queue.kafka.admin()
-
-    def shared():
-        try:
-            members = admin.describe_consumer_groups([queue.group])[queue.group].result().members
-        except KafkaException:  # nobody coordinates the group yet
-            return False
-        return [len(member.assignment.topic_partitions) for member in members] == [1, 1]
-
-    wait_until(shared, 60, "each member has a partition")
 
 
 def produce_at_once(queue, kind, jobs, settings=None):
@@ -199,7 +176,7 @@ def test_a_duplicate_of_a_running_job_never_runs_and_one_of_a_done_job_does(queu
 def test_a_limit_is_kept_by_two_programs_and_every_job_runs(wide, job, way):
     settings, env = {**LIMITED, "auto.commit.interval.ms": 20}, {"CLIENT_WORK_MS": 20, "CLIENT_TIMES": 1}
     consumers = [way.consumer(wide, settings, env) for _ in range(2)]
-    await_shared(wide)
+    await_members(wide, 2, 60)
     jobs = [job("Mail", [number]) for number in range(30)]
     produce_at_once(wide, way.kind, jobs, {**LIMITED, "sticky.partitioning.linger.ms": 0})
     wait_until(lambda: len(intervals(*consumers)) >= 30, 60, "every job ran")

@@ -28,8 +28,13 @@ def states(site):
 
 # --- by poll ---
 
-def test_a_job_is_complete_at_the_next_poll_and_not_before(site):
-    producer, consumer = site.producer(), site.consumer()
+# Who takes events, as the clients of Go and Rust do, is called back at no poll.
+however_it_polls = pytest.mark.parametrize("how", [{}, {"events": True}], ids=["called back", "by events"])
+
+
+@however_it_polls
+def test_a_job_is_complete_at_the_next_poll_and_not_before(site, how):
+    producer, consumer = site.producer(), site.consumer(**how)
     original = site.queued(producer)
     consumer.next()
     site.await_state("r")
@@ -39,9 +44,10 @@ def test_a_job_is_complete_at_the_next_poll_and_not_before(site):
     site.await_state(None)
 
 
-def test_a_job_is_complete_while_the_next_poll_still_waits(site):
+@however_it_polls
+def test_a_job_is_complete_while_the_next_poll_still_waits(site, how):
     """Nothing more comes, so it is the blocked poll itself that must be noticed."""
-    consumer = site.consumer()
+    consumer = site.consumer(**how)
     site.queued(site.producer())
     consumer.next()
     poll = consumer.app.send("poll", handle=consumer.name, timeout_ms=20000)

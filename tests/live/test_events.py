@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Consumers that take events instead of callbacks, as the clients of Go and Rust do: nobody is called back at a poll or a
-rebalance, and what the other tests promise holds for them too."""
+rebalance, and what the other tests promise holds for them too. What is told of both kinds stands in test_completion."""
 
 import pytest
 
@@ -16,17 +16,6 @@ def site(make_site):
     return make_site(EXECUTED)
 
 
-def test_a_job_is_complete_at_the_next_poll_and_not_before(site):
-    producer, consumer = site.producer(), site.consumer(events=True)
-    original = site.queued(producer)
-    consumer.next()
-    site.await_state("r")
-    assert producer.delivered(mail()).header("jobgate-duplicate-of") == original.stamp
-    assert site.claim()["st"] == "r"
-    consumer.poll()
-    site.await_state(None)
-
-
 def test_a_job_is_not_complete_while_librdkafka_is_slow(site):
     """Until its main thread comes to it, a probe is on its way: that the consumer's queue is empty is no poll."""
     consumer = site.consumer({"debug": "cgrp"}, events=True, slow_commits=True)
@@ -36,17 +25,6 @@ def test_a_job_is_not_complete_while_librdkafka_is_slow(site):
     assert [claim["st"] for claim in site.claims()] == ["r"]
     consumer.poll(2000)
     site.await_state(None)
-
-
-def test_a_job_is_complete_while_the_next_poll_still_waits(site):
-    consumer = site.consumer(events=True)
-    site.queued(site.producer())
-    consumer.next()
-    poll = consumer.app.send("poll", handle=consumer.name, timeout_ms=20000)
-    site.await_state(None, timeout_s=10)
-    assert not consumer.app.replied(poll)
-    site.producer().delivered(mail(2))
-    assert consumer.app.reply(poll)["message"]
 
 
 def test_a_poll_on_another_thread_is_the_same_loop(site):

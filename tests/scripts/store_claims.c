@@ -18,15 +18,7 @@
 static void
 expect_counter(const char *name, int64_t value)
 {
-    struct jg_class_report found;
-    assert_int_equal(jg_store_class_report(subject.store, subject.class_name, &found), JG_OK);
-    for (size_t i = 0; i < found.counter_count; i++) {
-        if (strcmp(found.counters[i].name, name) == 0) {
-            assert_int_equal(found.counters[i].value, value);
-            return;
-        }
-    }
-    fail_msg("no counter %s", name);
+    assert_int_equal(counter(name), value);
 }
 
 void

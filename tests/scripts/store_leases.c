@@ -54,17 +54,6 @@ expect_skipped(struct jg_op op, enum jg_reason reason)
     assert_true(op.token == 0 && op.epoch > 0);
 }
 
-static int64_t
-counter(const char *name)
-{
-    struct jg_class_report found = class_report();
-    for (size_t i = 0; i < found.counter_count; i++)
-        if (strcmp(found.counters[i].name, name) == 0)
-            return found.counters[i].value;
-    fail();
-    return 0;
-}
-
 /* One of job keys, of the key of that number. */
 static struct jg_op
 admit_key(unsigned key, unsigned number)

@@ -163,17 +163,6 @@ a_report_shows_load_and_work(void **state)
 
 /* --- for the metrics --- */
 
-static int64_t
-counter(const char *name)
-{
-    struct jg_class_report found = class_report();
-    for (size_t i = 0; i < found.counter_count; i++)
-        if (strcmp(found.counters[i].name, name) == 0)
-            return found.counters[i].value;
-    fail_msg("no counter %s", name);
-    return -1;
-}
-
 static struct jg_op
 leased_of(enum jg_op_kind kind, char name)
 {

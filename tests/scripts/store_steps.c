@@ -201,6 +201,17 @@ class_report(void)
     return found;
 }
 
+int64_t
+counter(const char *name)
+{
+    struct jg_class_report found = class_report();
+    for (size_t i = 0; i < found.counter_count; i++)
+        if (strcmp(found.counters[i].name, name) == 0)
+            return found.counters[i].value;
+    fail_msg("no counter %s", name);
+    return -1;
+}
+
 struct jg_claim_report
 report(void)
 {

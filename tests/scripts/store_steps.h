@@ -48,6 +48,8 @@ void tell(int64_t limit, int64_t ahead);
 struct jg_override set_override(bool set, int64_t limit);
 
 struct jg_class_report class_report(void);
+/* The class's counter of that name, which it must have. */
+int64_t counter(const char *name);
 struct jg_claim_report report(void);
 bool was(char letter);
 
