@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-#define JOBGATE_VERSION "0.4.0"
+#define JOBGATE_VERSION "0.5.0"
 
 /* Headers that the producing plugin stamps on a job. */
 #define JOBGATE_HEADER_PREFIX "jobgate-"
