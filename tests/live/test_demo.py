@@ -139,8 +139,11 @@ def mock(monkeypatch, sanitized):
 
 @pytest.mark.usefixtures("mock")
 def test_the_demo_shows_in_under_a_minute_and_without_a_server_what_it_promises(cli, slow):
+    """Whatever settings its environment has."""
+    env = {**os.environ, "JOBGATE_DISABLE": "all", "JOBGATE_DEFAULT_DEDUP": "none", "JOBGATE_CONFIG": "/nowhere",
+           "JOBGATE_NAMESPACE": "other"}
     began = time.monotonic()
-    result = cli("demo", timeout_s=60 * slow)
+    result = cli("demo", env=env, timeout_s=60 * slow)
     assert time.monotonic() - began < 60 * slow
     assert_told(result)
     original, duplicate, resumed, *enqueuers = headers(result.stdout)
@@ -153,6 +156,17 @@ def test_the_demo_shows_in_under_a_minute_and_without_a_server_what_it_promises(
     assert_goes_on(enqueuers[4:])
     full = [(job.get("jobgate-held-reason"), job.get("jobgate-resumed")) for job in enqueuers]
     assert full == [(None, None)] * 3 + [("capacity", "1")] + [(None, None)] * 3
+    assert_shows_its_settings(result.stdout)
+
+
+def assert_shows_its_settings(told):
+    shown = dict(re.findall(r"^  ([a-z]\S+\.\S+) +(\S+)$", told, re.MULTILINE))
+    assert shown["jobgate.default.dedup"] == "until_executing"
+    for name, dedup in (("Enqueuer", None), ("StrictEnqueuer", "until_executed")):
+        its = {key.removeprefix(f"jobgate.class.{name}."): value for key, value in shown.items() if f".{name}." in key}
+        assert its.pop("dedup", None) == dedup
+        assert its == {"lease": "class", "capacity": "3", "capacity.load": "redis:jobs:migrations",
+                       "capacity.work": "redis:jobs:accounts"}
 
 
 def test_the_demo_shows_the_same_on_a_real_kafka_and_redis(cli, real, slow):
@@ -179,25 +193,6 @@ def test_the_demo_deletes_its_topics_and_gauges_and_can_be_shown_again(cli, real
     wait_until(lambda: not [name for name in kafka.admin().list_topics(timeout=10).topics if "demo" in name], 20,
                "the demo's topics are deleted")
     assert [key for key in redis.client().keys("*") if "demo" in key and not key.startswith("jg1:")] == []
-
-
-@pytest.mark.usefixtures("mock")
-def test_the_settings_that_the_demo_shows_are_those_of_its_story(cli, slow):
-    told = cli("demo", timeout_s=60 * slow).stdout
-    shown = dict(re.findall(r"^  ([a-z]\S+\.\S+) +(\S+)$", told, re.MULTILINE))
-    assert shown["jobgate.default.dedup"] == "until_executing"
-    for name, dedup in (("Enqueuer", None), ("StrictEnqueuer", "until_executed")):
-        its = {key.removeprefix(f"jobgate.class.{name}."): value for key, value in shown.items() if f".{name}." in key}
-        assert its.pop("dedup", None) == dedup
-        assert its == {"lease": "class", "capacity": "3", "capacity.load": "redis:jobs:migrations",
-                       "capacity.work": "redis:jobs:accounts"}
-
-
-@pytest.mark.usefixtures("mock")
-def test_the_demo_rests_on_its_own_settings(cli, slow):
-    env = {**os.environ, "JOBGATE_DISABLE": "all", "JOBGATE_DEFAULT_DEDUP": "none", "JOBGATE_CONFIG": "/nowhere",
-           "JOBGATE_NAMESPACE": "other"}
-    assert_told(cli("demo", env=env, timeout_s=60 * slow))
 
 
 @pytest.mark.usefixtures("mock")
@@ -263,22 +258,23 @@ def test_a_wrong_command_line_starts_nothing(cli, words):
     assert "jobgate demo" in result.stderr
 
 
-def on_terminal(command, env, timeout_s):
-    """What a program writes to a terminal."""
+def on_terminal(command, env, until, timeout_s):
+    """What a program writes to a terminal, until it has written that; then it is killed."""
     own, its = pty.openpty()
     with subprocess.Popen(command, stdin=its, stdout=its, stderr=subprocess.DEVNULL, env=env) as process:
         os.close(its)
         timer = threading.Timer(timeout_s, process.kill)
         timer.start()
-        chunks = []
+        told = ""
         try:
-            while chunk := os.read(own, 65536):
-                chunks.append(chunk)
+            while until not in told and (chunk := os.read(own, 65536)):
+                told += chunk.decode(errors="replace")
         except OSError:
             pass  # how the end of a terminal shows
         timer.cancel()
+        process.kill()
     os.close(own)
-    return b"".join(chunks).decode()
+    return told
 
 
 @pytest.mark.usefixtures("mock")
@@ -287,8 +283,8 @@ def test_the_demo_is_coloured_on_a_terminal_unless_asked_not_to(build_dir, cli, 
     env = {**os.environ, "TERM": "xterm"}
     env.pop("NO_COLOR", None)
     command = [build_dir / "jobgate", "demo"]
-    assert "\033[32mA starts" in on_terminal(command, env, 60 * slow)
-    plain = on_terminal(command, {**env, "NO_COLOR": "1"}, 60 * slow)
+    assert "\033[32mA starts" in on_terminal(command, env, "A starts", 60 * slow)
+    plain = on_terminal(command, {**env, "NO_COLOR": "1"}, "A starts", 60 * slow)
     assert "A starts" in plain
     assert "\033" not in plain
 
