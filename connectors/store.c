@@ -69,6 +69,13 @@ job_is_sound(const struct jg_op *op)
     return !op->candidate_of || jg_jid_valid(op->candidate_of, strlen(op->candidate_of));
 }
 
+/* Of a limit by its key; NULL: there is none. */
+static bool
+key_is_sound(const char *key)
+{
+    return !key || (strlen(key) == JG_KEY_CHARS && strspn(key, "0123456789abcdef") == JG_KEY_CHARS);
+}
+
 static bool
 items_are_sound(const struct jg_op *op)
 {
@@ -77,6 +84,11 @@ items_are_sound(const struct jg_op *op)
         return false;
     for (size_t i = 0; i < op->item_count; i++)
         if (!op->items[i] || !op->items[i][0] || strlen(op->items[i]) >= JG_MEMBER_MAX_BYTES)
+            return false;
+    if (op->kind != JG_OP_TAKE)
+        return true;
+    for (size_t i = 0; i < op->item_count; i++)
+        if (strchr(op->items[i], ' ') || (op->limit_keys && !key_is_sound(op->limit_keys[i])))
             return false;
     return true;
 }
@@ -102,7 +114,8 @@ is_sound_to_continue(const struct jg_op *op)
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (keys[i] && strlen(keys[i]) >= most_bytes)
             return false;
-    if (op->capacity < 0 || op->done_ttl_ms < 0 || op->token_in < 0 || (unsigned)op->lease > JG_LEASE_KEY)
+    if (op->per_key < 0 || op->capacity < 0 || op->done_ttl_ms < 0 || op->token_in < 0 ||
+        (unsigned)op->lease > JG_LEASE_KEY)
         return false;
     if (op->kind != JG_OP_ADMIT && op->kind != JG_OP_RENEW && op->kind != JG_OP_COMPLETE)
         return true;

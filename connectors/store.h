@@ -46,6 +46,14 @@ enum jg_gauge {
 #define JG_EPOCH_BEFORE 1                   /* an epoch before all others: they are times */
 #define JG_FRESH_ALWAYS 1                   /* epochs are times, and larger */
 
+/* TAKE: what is said of one item. */
+enum jg_grant {
+    JG_GRANT_NONE, /* the class's bar: limit, capacity, the class's lease, grace, paused. It holds for all that have no
+                      ticket */
+    JG_GRANT_KEY,  /* something of its own key is taken: another one may go */
+    JG_GRANT_YES
+};
+
 /* A limit that was set at run time. It goes over the settings' own until it is taken back, and outlives the store's
  * data in the instances that have seen it: of two, the one set later counts. */
 struct jg_override {
@@ -103,6 +111,12 @@ struct jg_op {
     /* TAKE, DROP: jids. PLACE: jid, position, jid, position ... Borrowed; item_count is the length of the list. */
     const char *const *items;
     size_t item_count;
+    /* TAKE: of each item, by its index. Borrowed. */
+    const char *const *limit_keys; /* of the job's limit by its key, JG_KEY_CHARS hex digits each; NULL, as a whole or
+                                      for an item: not known, or the class has none */
+    const bool *follow_ups;        /* NULL: none is. TAKE ignores them so far */
+    unsigned char *grants;         /* the caller's room for item_count answers, enum jg_grant; NULL: not asked for */
+    int64_t per_key;        /* SYNC: how many jobs of one value of limit.key run at once; 0: the class has none */
     int64_t held_in;        /* TAKE: how many are held, counted in the holding topics; negative: not known */
     int64_t oldest_held_in; /* TAKE: since when the oldest is, Unix ms; 0: none is, or not known */
 
@@ -130,7 +144,8 @@ struct jg_op {
      * group's. */
     bool changed;
     struct jg_override override; /* SYNC: as it is now */
-    int64_t granted;             /* TAKE: the first so many items have a ticket, or need none */
+    int64_t granted;             /* TAKE: so many items have a ticket, or need none; `grants` says which */
+    int64_t per_key_now;         /* TAKE: per_key as last told; 0: none */
     int64_t limit_now;           /* TAKE: what counts; 0: none */
     int64_t ahead_now;           /* TAKE: resume.ahead as last told; */
     int64_t max_age_now_ms;      /* TAKE: hold.max.age.ms as last told; 0: none */

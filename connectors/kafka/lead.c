@@ -311,11 +311,32 @@ next_due_ms(const struct jg_resumer *resumer, const struct jg_held_topic *topic)
     return next_ms;
 }
 
+/* Of the `count` candidates behind the transfers, those that are granted join them, in order. What is behind one that
+ * waits, in its partition, waits with it. Returns how many joined. */
+static size_t
+keep_granted(struct jg_resumer *resumer, size_t count, const unsigned char *grants)
+{
+    struct jg_transfer *const candidates = &resumer->transfers[resumer->transfer_count];
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        candidates[i].partition->stopped = false;
+    for (size_t i = 0; i < count; i++) {
+        const struct jg_transfer each = candidates[i];
+        bool goes = resumer->options.lift || grants[i] == JG_GRANT_YES;
+        each.partition->stopped = each.partition->stopped || !goes;
+        if (!each.partition->stopped)
+            candidates[kept++] = each;
+    }
+    resumer->transfer_count += kept;
+    return kept;
+}
+
 /* Ask for tickets of one class; those that are granted join the transfers. True: there may be more. */
 static bool
 take(struct jg_resumer *resumer, struct jg_held_topic *topic, size_t most, int64_t now_ms)
 {
     static _Thread_local const char *jids[JG_RESUME_MOST];
+    unsigned char grants[JG_RESUME_MOST];
     struct jg_policy policy;
     size_t count = pick(resumer, topic, most, jids);
     jg_conf_policy(resumer->options.conf, topic->class_name, &policy);
@@ -324,6 +345,7 @@ take(struct jg_resumer *resumer, struct jg_held_topic *topic, size_t most, int64
         .class_name = topic->class_name,
         .items = jids,
         .item_count = count,
+        .grants = grants,
         .held_in = jg_heads_count(resumer, topic),
         .oldest_held_in = jg_heads_oldest(topic),
         .grace_ms = jg_conf_grace_ms(resumer->options.conf, &policy),
@@ -335,9 +357,8 @@ take(struct jg_resumer *resumer, struct jg_held_topic *topic, size_t most, int64
     topic->max_age_ms = op.max_age_now_ms;
     if (resumer->options.external && count && !op.granted && !op.limit_now && op.reason == JG_REASON_NONE)
         return sync_topic(resumer, topic); /* nobody has told anything of the class: what this process is told counts */
-    size_t granted = resumer->options.lift || (size_t)op.granted > count ? count : (size_t)op.granted;
-    resumer->transfer_count += granted;
-    return granted > 0 && granted == count;
+    size_t kept = keep_granted(resumer, count, grants);
+    return kept > 0 && kept == count;
 }
 
 /* Choose what goes next. */

@@ -30,6 +30,7 @@ struct jg_held_partition {
     int64_t next;           /* the offset of the first job that was not resumed; -1: of the first there is */
     int64_t deleted;        /* records before it were asked to be deleted */
     struct jg_head *picked; /* the next to be looked at, while jobs are chosen */
+    bool stopped;           /* one of those that were picked waits, and what is behind it with it */
 };
 
 struct jg_held_topic {

@@ -100,7 +100,8 @@ struct jg_memory_class {
     struct jg_map done;      /* of jg_memory_done */
     struct jg_map chains;    /* of jg_memory_chain */
     struct jg_map *gauges;   /* the store's; NULL: it has none */
-    bool told;               /* limit ... work_key */
+    bool told;               /* limit ... work_key, per_key */
+    int64_t per_key;
     int64_t limit;
     int64_t ahead;
     int64_t max_age_ms;

@@ -84,25 +84,38 @@ key_waits(struct jg_memory_class *class, int64_t now_ms, const char *jid)
     return jg_memory_lease_lives(class, key, now_ms);
 }
 
-/* How many of the items, from the first on, may go. */
-static int64_t
-grant(struct jg_memory_class *class, int64_t now_ms, int64_t limit, bool gated, struct jg_op *op)
+/* May it go? `most`: so many more tickets may be given; negative: that bar was met, and is the answer to all that have
+ * none. */
+static enum jg_grant
+grant(struct jg_memory_class *class, int64_t now_ms, const char *jid, int64_t *most, struct jg_op *op)
+{
+    if (jg_map_find(&class->tickets, jid, now_ms))
+        return JG_GRANT_YES;
+    if (*most >= 0 && key_waits(class, now_ms, jid)) {
+        op->reason = op->reason == JG_REASON_NONE ? JG_REASON_LEASE : op->reason;
+        return JG_GRANT_KEY;
+    }
+    if (*most <= 0 || give_ticket(class, jid, now_ms)) {
+        *most = -1;
+        return JG_GRANT_NONE;
+    }
+    --*most;
+    return JG_GRANT_YES;
+}
+
+static void
+grant_all(struct jg_memory_class *class, int64_t now_ms, int64_t limit, bool gated, struct jg_op *op)
 {
     int64_t most = allowed(class, now_ms, limit, op);
-    int64_t granted = 0;
-    for (; granted < (int64_t)op->item_count; granted++) {
-        const char *jid = op->items[granted];
-        if (!gated || jg_map_find(&class->tickets, jid, now_ms))
-            continue;
-        bool waits = most-- <= 0 || key_waits(class, now_ms, jid);
-        if (waits && op->reason == JG_REASON_NONE)
-            op->reason = JG_REASON_LEASE;
-        if (waits || give_ticket(class, jid, now_ms))
-            break;
+    most = most > 0 ? most : 0;
+    for (size_t i = 0; i < op->item_count; i++) {
+        enum jg_grant said = gated ? grant(class, now_ms, op->items[i], &most, op) : JG_GRANT_YES;
+        op->granted += said == JG_GRANT_YES;
+        if (op->grants)
+            op->grants[i] = (unsigned char)said;
     }
-    if (granted || !op->item_count)
+    if (op->granted || !op->item_count)
         op->reason = JG_REASON_NONE;
-    return granted;
 }
 
 enum jg_err
@@ -116,10 +129,15 @@ jg_memory_take(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
     op->load_now = -1;
     op->gauge = JG_GAUGE_FINE;
     op->reason = known && limit >= 0 && !gives ? JG_REASON_GRACE : JG_REASON_NONE;
-    op->granted = gives ? grant(class, now_ms, limit, gated, op) : 0;
+    op->granted = 0;
+    if (gives)
+        grant_all(class, now_ms, limit, gated, op);
+    else if (op->grants)
+        memset(op->grants, JG_GRANT_NONE, op->item_count);
     op->limit_now = limit;
     op->ahead_now = class->ahead;
     op->max_age_now_ms = class->max_age_ms;
+    op->per_key_now = class->per_key;
     op->running = (int64_t) class->run.count;
     op->tickets = (int64_t) class->tickets.count;
     if (op->held_in >= 0) {
@@ -209,6 +227,7 @@ jg_memory_sync(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
         class->max_age_ms = op->hold_max_age_ms;
         class->lease = op->lease;
         class->capacity = op->capacity;
+        class->per_key = op->per_key;
         snprintf(class->load_key, sizeof class->load_key, "%s", op->load_key ? op->load_key : "");
         snprintf(class->work_key, sizeof class->work_key, "%s", op->work_key ? op->work_key : "");
     }

@@ -243,19 +243,38 @@ jg_reply_complete(const redisReply *reply, struct jg_op *op)
     return true;
 }
 
+/* A letter for each item, of which so many are granted. */
+static bool
+read_grants(const redisReply *reply, const struct jg_op *op, int64_t granted)
+{
+    int64_t yes = 0;
+    if (!reply || reply->type != REDIS_REPLY_STRING || (size_t)reply->len != op->item_count)
+        return false;
+    for (size_t i = 0; i < op->item_count; i++) {
+        if (!memchr("nky", reply->str[i], 3))
+            return false;
+        yes += reply->str[i] == 'y';
+    }
+    for (size_t i = 0; yes == granted && op->grants && i < op->item_count; i++)
+        op->grants[i] = reply->str[i] == 'y' ? JG_GRANT_YES : reply->str[i] == 'k' ? JG_GRANT_KEY : JG_GRANT_NONE;
+    return yes == granted;
+}
+
 bool
 jg_reply_take(const redisReply *reply, struct jg_op *op)
 {
-    int64_t numbers[6];
+    int64_t numbers[6], per_key;
     enum jg_reason reason;
     struct gauge_read gauge;
-    if (!jg_reply_is_array(reply, 9) || !read_reason(reply->element[6], &reason) ||
+    if (!jg_reply_is_array(reply, 11) || !read_reason(reply->element[6], &reason) ||
         !read_gauge(reply->element[7], reply->element[8], &gauge))
         return false;
     for (size_t i = 0; i < 6; i++)
         if (!jg_reply_integer(reply->element[i], &numbers[i]))
             return false;
-    if (numbers[0] < 0 || numbers[0] > JG_OP_MAX_ITEMS || numbers[4] < 0 || numbers[5] < 0)
+    if (numbers[0] < 0 || numbers[0] > JG_OP_MAX_ITEMS || numbers[4] < 0 || numbers[5] < 0 ||
+        !jg_reply_integer(reply->element[10], &per_key) || per_key < 0 ||
+        !read_grants(reply->element[9], op, numbers[0]))
         return false;
     op->granted = numbers[0];
     op->limit_now = numbers[1];
@@ -263,6 +282,7 @@ jg_reply_take(const redisReply *reply, struct jg_op *op)
     op->max_age_now_ms = numbers[3];
     op->running = numbers[4];
     op->tickets = numbers[5];
+    op->per_key_now = per_key;
     op->reason = reason;
     op->load_now = gauge.load;
     op->gauge = gauge.gauge;

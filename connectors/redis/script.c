@@ -56,6 +56,7 @@ const char *const jg_script_arg_names[JG_SCRIPT_ARGS] = {
     [JG_SCRIPT_ARG_CAPACITY] = "capacity",
     [JG_SCRIPT_ARG_FAILED] = "failed",
     [JG_SCRIPT_ARG_DONE_TTL_MS] = "done_ttl_ms",
+    [JG_SCRIPT_ARG_PER_KEY] = "per_key",
     [JG_SCRIPT_ARG_CHANNEL] = "channel",
     [JG_SCRIPT_ARG_ITEMS] = "items",
 };
@@ -141,7 +142,8 @@ const struct jg_script jg_scripts[JG_OP_KINDS] = {
                     .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_MEMBER, JG_SCRIPT_ARG_LIMIT, JG_SCRIPT_ARG_RUN_TTL_MS,
                              JG_SCRIPT_ARG_AHEAD, JG_SCRIPT_ARG_MAX_AGE_MS, JG_SCRIPT_ARG_OVERRIDE,
                              JG_SCRIPT_ARG_OVERRIDE_AT_MS, JG_SCRIPT_ARG_OVERRIDE_NOW, JG_SCRIPT_ARG_CHANNEL,
-                             JG_SCRIPT_ARG_LEASE, JG_SCRIPT_ARG_CAPACITY, JG_SCRIPT_ARG_LOAD, JG_SCRIPT_ARG_WORK},
+                             JG_SCRIPT_ARG_LEASE, JG_SCRIPT_ARG_CAPACITY, JG_SCRIPT_ARG_LOAD, JG_SCRIPT_ARG_WORK,
+                             JG_SCRIPT_ARG_PER_KEY},
                     .read = jg_reply_sync},
     [JG_OP_LEAD] = {.name = "lead",
                     .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_LEAD, JG_SCRIPT_KEY_ANNOUNCED},
@@ -325,8 +327,24 @@ number_of(enum jg_script_arg arg, const struct jg_op *op)
         [JG_SCRIPT_ARG_CAPACITY] = op->capacity,
         [JG_SCRIPT_ARG_FAILED] = op->failed,
         [JG_SCRIPT_ARG_DONE_TTL_MS] = op->done_ttl_ms,
+        [JG_SCRIPT_ARG_PER_KEY] = op->per_key,
     };
     return numbers[arg];
+}
+
+/* Of TAKE a jid with what else is known of the job, see take.lua; else as it is. */
+static void
+append_item(struct jg_buf *out, const struct jg_op *op, size_t index)
+{
+    char text[JG_MEMBER_MAX_BYTES + JG_KEY_CHARS + 8];
+    const char *key = op->kind == JG_OP_TAKE && op->limit_keys ? op->limit_keys[index] : NULL;
+    bool follows = op->kind == JG_OP_TAKE && op->follow_ups && op->follow_ups[index];
+    if (!key && !follows) {
+        jg_resp_text(out, op->items[index]);
+        return;
+    }
+    snprintf(text, sizeof text, "%s %s%s", op->items[index], key ? key : "-", follows ? " 1" : "");
+    jg_resp_text(out, text);
 }
 
 static void
@@ -334,7 +352,7 @@ append_arg(struct jg_buf *out, enum jg_script_arg arg, const char *prefix, const
 {
     if (arg == JG_SCRIPT_ARG_ITEMS) {
         for (size_t i = 0; i < op->item_count; i++)
-            jg_resp_text(out, op->items[i]);
+            append_item(out, op, i);
     } else if (is_text(arg)) {
         append_text(out, arg, prefix, run_id, op);
     } else if (arg == JG_SCRIPT_ARG_OVERRIDE && !op->override_in.set) {

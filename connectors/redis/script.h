@@ -70,6 +70,7 @@ enum jg_script_arg {
     JG_SCRIPT_ARG_CAPACITY,
     JG_SCRIPT_ARG_FAILED,
     JG_SCRIPT_ARG_DONE_TTL_MS,
+    JG_SCRIPT_ARG_PER_KEY,
     JG_SCRIPT_ARG_CHANNEL,
     JG_SCRIPT_ARG_ITEMS, /* the last: as many as the operation has */
     JG_SCRIPT_ARGS

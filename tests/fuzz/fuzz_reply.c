@@ -22,12 +22,17 @@ static void
 read_as_script(enum jg_op_kind kind, const redisReply *reply)
 {
     struct jg_op op, before;
+    unsigned char grants[3] = {0x55, 0x55, 0x55};
     memset(&op, 0x55, sizeof op);
+    op.grants = grants;
+    op.item_count = sizeof grants;
     before = op;
     op.kind = before.kind = kind;
     if (!jg_scripts[kind].read(reply, &op)) {
         const void *found = &op, *wanted = &before;
         demand(memcmp(found, wanted, sizeof op) == 0);
+        for (size_t i = 0; i < sizeof grants; i++)
+            demand(grants[i] == 0x55);
         return;
     }
     if (kind == JG_OP_CLAIM) {
@@ -48,9 +53,16 @@ read_as_script(enum jg_op_kind kind, const redisReply *reply)
         demand(op.next[0] ? jg_jid_valid(op.next, strlen(op.next)) : !op.next_waits);
         demand(op.load_now >= -1 && op.gauge <= JG_GAUGE_WORK_WRONG);
     }
-    if (kind == JG_OP_TAKE)
+    if (kind == JG_OP_TAKE) {
+        int64_t yes = 0;
+        for (size_t i = 0; i < sizeof grants; i++) {
+            demand(grants[i] <= JG_GRANT_YES);
+            yes += grants[i] == JG_GRANT_YES;
+        }
+        demand(yes == op.granted && op.per_key_now >= 0);
         demand(op.load_now >= -1 && op.gauge <= JG_GAUGE_WORK_WRONG && op.granted >= 0 &&
                op.granted <= JG_OP_MAX_ITEMS && op.running >= 0 && op.tickets >= 0);
+    }
     if (kind == JG_OP_LEAD || kind == JG_OP_GROUP)
         demand(memchr(op.other, 0, sizeof op.other));
     if (kind == JG_OP_SYNC)

@@ -123,6 +123,9 @@ compare_answers(struct comparison *cmp, unsigned key, const struct jg_op *memory
     compare_check(cmp, memory->load_now == redis->load_now && memory->gauge == redis->gauge, "load or gauge");
     compare_tokens(cmp, memory->lease == JG_LEASE_KEY ? key : KEYS, memory->token, redis->token);
     compare_check(cmp, memory->granted == redis->granted, "granted");
+    compare_check(cmp, memory->per_key_now == redis->per_key_now, "per_key");
+    for (size_t i = 0; memory->kind == JG_OP_TAKE && i < memory->item_count; i++)
+        compare_check(cmp, memory->grants[i] == redis->grants[i], "grants");
     compare_check(cmp,
                   memory->limit_now == redis->limit_now && memory->ahead_now == redis->ahead_now &&
                       memory->max_age_now_ms == redis->max_age_now_ms,
@@ -143,7 +146,7 @@ add_limits(struct comparison *cmp, struct jg_op *op)
 {
     static const int64_t limits[] = {0, 0, 1, 1, 1, 1, 2, -1};
     static const int64_t held[] = {-1, 0, 0, 0, 0, 1, 2, 4};
-    static const char *items[8];
+    static const char *items[ITEMS];
     op->limit = limits[pick(cmp, sizeof limits / sizeof limits[0])];
     op->resumed = pick(cmp, 2);
     op->last_try = pick(cmp, 2);
@@ -155,7 +158,7 @@ add_limits(struct comparison *cmp, struct jg_op *op)
     op->held_in = held[pick(cmp, sizeof held / sizeof held[0])];
     op->oldest_held_in = pick(cmp, 3);
     op->items = items;
-    op->item_count = pick(cmp, 4);
+    op->item_count = pick(cmp, 5);
     if (op->kind == JG_OP_PLACE)
         op->item_count = 2 * pick(cmp, 3);
     for (size_t i = 0; i < op->item_count; i++) {
@@ -181,6 +184,7 @@ add_more(struct comparison *cmp, struct jg_op *op, unsigned *token)
     op->lease = leases[pick(cmp, sizeof leases / sizeof leases[0])];
     op->lease_skips = pick(cmp, 2);
     op->capacity = pick(cmp, 2) ? 0 : 2;
+    op->per_key = pick(cmp, 2) ? 0 : 1;
     op->load_key = pick(cmp, 5) ? cmp->load_key : NULL;
     op->work_key = pick(cmp, 3) ? cmp->work_key : NULL;
     op->failed = op->kind == JG_OP_COMPLETE && !pick(cmp, 8);
@@ -302,6 +306,7 @@ note_sights(struct comparison *cmp, const struct jg_op *op)
         [SAW_NEXT_AGAIN] = complete && op->failed,
         [SAW_LEASED_AGAIN] = renew && op->changed,
         [SAW_LEASED_OVER] = renew && !op->changed,
+        [SAW_KEY_GRANT] = take && op->granted > 0 && memchr(op->grants, JG_GRANT_KEY, op->item_count) != NULL,
         [SAW_LEASED_GRANT] = take && op->granted > 0 && op->limit_now == 0 && op->tickets > 0,
     };
     for (int i = 0; i < SIGHTS; i++)
@@ -313,10 +318,12 @@ step_operation(struct comparison *cmp)
 {
     unsigned key, epoch, token;
     struct jg_op op = random_op(cmp, &key, &epoch, &token), answers[2];
+    unsigned char grants[2][ITEMS];
     bool seen = pick(cmp, 2);
     note_op(cmp, &op, key, epoch, token);
     for (int side = 0; side < 2; side++) {
         answers[side] = op;
+        answers[side].grants = grants[side];
         answers[side].class_name = cmp->sides[side].class_name;
         answers[side].epoch_in = cmp->epochs[side][epoch];
         answers[side].token_in = op.kind == JG_OP_RENEW ? cmp->tokens[side][token] : 0;

@@ -11,6 +11,7 @@
 #define EPOCHS 64
 #define TOKENS 64
 #define LINKS 3 /* of a chain */
+#define ITEMS 8 /* of an operation, at most */
 #define HISTORY 40
 
 /* Times are multiples of this, and an odd half of it apart: the milliseconds that the test itself takes decide nothing.
@@ -47,6 +48,7 @@ enum sight {
     SAW_LEASED_AGAIN,
     SAW_LEASED_OVER,
     SAW_LEASED_GRANT,
+    SAW_KEY_GRANT,
     SIGHTS
 };
 #define LONG_RUN 5000

@@ -21,14 +21,23 @@ tell_more(enum jg_lease lease, int64_t capacity, int64_t limit)
     (void)done(op);
 }
 
+/* What was said of each item, as letters: (y)es, (k)ey, (n)one. */
+static char answers[16];
+
 static struct jg_op
 take_links(const char *const *items, size_t count)
 {
+    unsigned char grants[sizeof answers];
     struct jg_op op = operation(JG_OP_TAKE, 'a');
     op.items = items;
+    op.grants = grants;
     op.item_count = count;
     op = done(op);
+    for (size_t i = 0; i < count; i++)
+        answers[i] = "nky"[grants[i]];
+    answers[count] = '\0';
     op.items = NULL;
+    op.grants = NULL;
     return op;
 }
 
@@ -127,7 +136,7 @@ a_take_gives_one_ticket_for_each_job_key(void **state)
     const char *const others[] = {jid_of(1, 1), jid_of(2, 1), jid_of(2, 2)};
     (void)state;
     tell_more(JG_LEASE_KEY, 0, 0);
-    assert_int_equal(take_links(same, 3).granted, 1);
+    assert_int_equal(take_links(same, 3).granted, 2);
     assert_int_equal(take_links(others, 3).granted, 2);
     struct jg_op op = operation(JG_OP_ADMIT, 'a');
     op.lease = JG_LEASE_KEY;
@@ -140,10 +149,83 @@ a_take_gives_one_ticket_for_each_job_key(void **state)
     expect_run(done(op));
     tell_more(JG_LEASE_KEY, 0, 0);
     const char *const held[] = {jid_of(1, 1), jid_of(3, 2), jid_of(2, 1)};
-    assert_int_equal(take_links(held, 3).granted, 1);
+    assert_int_equal(take_links(held, 3).granted, 2);
     op.kind = JG_OP_COMPLETE;
     assert_true(done(op).changed);
     assert_int_equal(take_links(held, 3).granted, 3);
+}
+
+void
+a_take_goes_on_past_what_waits_for_its_key(void **state)
+{
+    const char *const jobs[] = {jid_of(1, 1), jid_of(1, 2), jid_of(1, 3), jid_of(2, 1), jid_of(1, 4), jid_of(3, 1)};
+    (void)state;
+    tell_more(JG_LEASE_KEY, 0, 0);
+    struct jg_op op = take_links(jobs, 6);
+    assert_string_equal(answers, "ykkyky");
+    assert_int_equal(op.granted, 3);
+    assert_int_equal(op.tickets, 3);
+    (void)take_links(jobs, 6); /* asked once more */
+    assert_string_equal(answers, "ykkyky");
+    assert_int_equal(take_links(jobs + 1, 2).reason, JG_REASON_LEASE);
+    assert_string_equal(answers, "kk");
+}
+
+void
+a_take_stops_at_the_classs_bar_but_for_what_has_a_ticket(void **state)
+{
+    const char *const jobs[] = {jid_of(1, 2), jid_of(1, 1), jid_of(2, 1), jid_of(3, 1), jid_of(2, 2)};
+    (void)state;
+    tell_more(JG_LEASE_KEY, 0, 2);
+    assert_int_equal(take_links(jobs + 1, 1).granted, 1);
+    struct jg_op op = take_links(jobs, 5);
+    assert_string_equal(answers, "kyynn");
+    assert_int_equal(op.granted, 2);
+    assert_int_equal(take_links(jobs + 3, 2).reason, JG_REASON_LIMIT);
+    assert_string_equal(answers, "nn");
+    tell_more(JG_LEASE_NONE, 0, -1);
+    (void)take_links(jobs, 5);
+    assert_string_equal(answers, "nnnnn");
+    tell_more(JG_LEASE_NONE, 0, 0);
+    assert_int_equal(take_links(jobs, 5).granted, 5);
+    assert_string_equal(answers, "yyyyy");
+}
+
+void
+a_take_answers_how_many_of_a_key_the_settings_allow(void **state)
+{
+    (void)state;
+    struct jg_op op = operation(JG_OP_SYNC, 'a');
+    op.member = "instance1";
+    assert_int_equal(take("a", 1).per_key_now, 0);
+    op.per_key = 3;
+    (void)done(op);
+    assert_int_equal(take("a", 1).per_key_now, 3);
+    op.per_key = 0;
+    (void)done(op);
+    assert_int_equal(take("a", 1).per_key_now, 0);
+}
+
+void
+a_take_is_told_what_is_known_of_its_items_and_refuses_nonsense(void **state)
+{
+    const char *const items[] = {job('a'), job('b')}, *keys[] = {NULL, key_of(3)}, *spaced[] = {"a job"};
+    const bool follow_ups[] = {true, false};
+    (void)state;
+    tell(2, 0);
+    struct jg_op op = operation(JG_OP_TAKE, 'a');
+    op.items = items;
+    op.item_count = 2;
+    op.limit_keys = keys;
+    op.follow_ups = follow_ups;
+    assert_int_equal(done(op).granted, 2);
+    assert_true(drop('a') && drop('b')); /* by their jids alone */
+    keys[1] = "short";
+    assert_int_equal(jg_store_exec(subject.store, &op, 1), JG_EINVAL);
+    op.limit_keys = NULL;
+    op.items = spaced;
+    op.item_count = 1;
+    assert_int_equal(jg_store_exec(subject.store, &op, 1), JG_EINVAL);
 }
 
 void

@@ -152,6 +152,10 @@
     /* store_take.c: tickets of classes with a lease or a capacity */                                                  \
     X(a_take_gives_one_ticket_for_one_free_lease)                                                                      \
     X(a_take_gives_as_many_tickets_as_the_load_is_below_the_capacity)                                                  \
+    X(a_take_goes_on_past_what_waits_for_its_key)                                                                      \
+    X(a_take_stops_at_the_classs_bar_but_for_what_has_a_ticket)                                                        \
+    X(a_take_answers_how_many_of_a_key_the_settings_allow)                                                             \
+    X(a_take_is_told_what_is_known_of_its_items_and_refuses_nonsense)                                                  \
     X(a_take_says_why_nothing_is_granted)                                                                              \
     X(a_take_gives_one_ticket_for_each_job_key)                                                                        \
     X(an_override_counts_for_classes_with_a_lease_or_a_capacity_too)                                                   \

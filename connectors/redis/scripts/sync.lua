@@ -1,7 +1,7 @@
 -- sync: what an instance's settings say of a class, and the override that it last saw
 -- KEYS  1 epoch  2 stats  3 limits  4 instances
 -- ARGV  1 run_id  2 member  3 limit  4 run_ttl_ms  5 ahead  6 max_age_ms  7 override  8 override_at_ms
---       9 override_now  10 channel  11 lease  12 capacity  13 load  14 work
+--       9 override_now  10 channel  11 lease  12 capacity  13 load  14 work  15 per_key
 -- OUT   {override, at_ms}     override: a number, or default
 -- TIME  the server's, never the caller's
 -- AGAIN the same is stored; an override that is set now is set a little later
@@ -25,12 +25,18 @@ local function forget_old()
     end
 end
 
-local override, at = string.match(redis.call('HGET', KEYS[3], 'override') or '', '^(%S+) (%d+)$')
+local told = redis.call('HMGET', KEYS[3], 'override', 'per_key')
+local override, at = string.match(told[1] or '', '^(%S+) (%d+)$')
 override, at = override or 'default', tonumber(at) or 0
 local by_hand = ARGV[9] == '1'
 if not by_hand then
-    redis.call('HSET', KEYS[3], 'limit', ARGV[3], 'ttl', ARGV[4], 'ahead', ARGV[5], 'max_age', ARGV[6],
-               'lease', ARGV[11], 'capacity', ARGV[12], 'load', ARGV[13], 'work', ARGV[14])
+    local fields = {'limit', ARGV[3], 'ttl', ARGV[4], 'ahead', ARGV[5], 'max_age', ARGV[6], 'lease', ARGV[11],
+                    'capacity', ARGV[12], 'load', ARGV[13], 'work', ARGV[14]}
+    if ARGV[15] ~= '0' or told[2] then
+        table.insert(fields, 'per_key')
+        table.insert(fields, ARGV[15])
+    end
+    redis.call('HSET', KEYS[3], unpack(fields))
     redis.call('HSET', KEYS[4], ARGV[2], ARGV[3] .. ' ' .. digits(now))
     forget_old()
 end

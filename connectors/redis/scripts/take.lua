@@ -1,23 +1,28 @@
 -- take: tickets for the jobs that are held longest
 -- KEYS  1 epoch  2 stats  3 run  4 tkt  5 held  6 limits  7 lease
 -- ARGV  1 run_id  2 held_in  3 oldest_held_in  4 grace_ms  5 fresh  6 items
--- OUT   {granted, limit, ahead, max_age_ms, running, tickets, reason, load, gauge}     reason: none, grace,
---       limit, capacity, lease; gauge: fine, absent, wrong
+-- OUT   {granted, limit, ahead, max_age_ms, running, tickets, reason, load, gauge, grants, per_key}     granted: how
+--       many; grants: a letter for each item, (y)es, (k)ey, (n)o; reason: none, grace, limit, capacity, lease; gauge:
+--       fine, absent, wrong
 -- TIME  the server's, never the caller's
 -- AGAIN the same items are granted again
--- COST  inner commands: 6, 1 more when held_in is told, 2 more for each ticket, 1 for each that was there; 1 or 2 more
---       with a lease of the class, 2 with a capacity; with a lease of job keys 1, and 1 or 2 for each ticket;
---       1 more when runs have expired
+-- COST  inner commands: 6, 1 more when held_in is told, 1 more with items, 1 more for each new ticket; 1 or 2 more
+--       with a lease of the class, 2 with a capacity; with a lease of job keys 1, and 1 or 2 for each key that is asked
+--       about; 1 more when runs have expired
 --
 -- A ticket holds no slot. As many are out as there are free slots, and `ahead` more, since a resumed job takes its time
--- to come up; as many as there are free leases; as many as the load is below the capacity. Of job keys with leases, the
--- items before the first that has to wait. Without all that no tickets are needed; of a class that nobody has told
--- anything of, none are given. The leases of job keys have names made of KEYS 7. `reason`: why nothing is granted.
+-- to come up; as many as there are free leases; as many as the load is below the capacity. An item whose key's lease is
+-- taken waits for that alone (k), and those behind it may go. Without all that no tickets are needed; of a class that
+-- nobody has told anything of, none are given. The leases of job keys have names made of KEYS 7. `reason`: why nothing is
+-- granted.
+-- An item is a jid, the key of its limit or "-", and 1 for a follow-up, with blanks between; what is not known is left out
+-- at its end.
 
 local held_in = tonumber(ARGV[2])
 local now = now_ms()
 reap(KEYS[3], now)
-local told = redis.call('HMGET', KEYS[6], 'override', 'limit', 'ahead', 'max_age', 'lease', 'capacity', 'load')
+local told = redis.call('HMGET', KEYS[6], 'override', 'limit', 'ahead', 'max_age', 'lease', 'capacity', 'load',
+                        'per_key')
 local limit, ahead = limit_by(told[1], told[2]), tonumber(told[3]) or 0
 local lease, capacity = told[5] or 'none', tonumber(told[6]) or 0
 local running, tickets = redis.call('ZCARD', KEYS[3]), redis.call('HLEN', KEYS[4])
@@ -61,25 +66,47 @@ local function key_waits(jid)
     end
     local key = string.sub(jid, 1, 32)
     if busy_keys[key] or lease_lives(KEYS[3], redis.call('HGET', KEYS[7] .. ':' .. key, 'm')) then
+        busy_keys[key] = true
         return true
     end
-    busy_keys[key] = true
     return false
 end
 
-local allowed = gives and may_take()
-local granted, item = 0, gives and ARGV[6]
-while item do
-    if gated and redis.call('HEXISTS', KEYS[4], item) == 0 then
-        if allowed <= 0 or key_waits(item) then
+local allowed = gives and math.max(0, may_take())
+local granted, grants, given = 0, {}, {}
+
+-- A ticket that is there is granted again, also behind the class's bar: else it would serve nobody.
+local function grant(jid, ticket)
+    if not gives then
+        return 'n'
+    end
+    if gated and not ticket and not given[jid] then
+        -- Once the class's bar is met, it is the answer to all that have no ticket.
+        if allowed > -1 and key_waits(jid) then
             bar = bar == 'none' and 'lease' or bar
-            break
+            return 'k'
         end
-        redis.call('HSET', KEYS[4], item, digits(now) .. ' ')
-        allowed, tickets = allowed - 1, tickets + 1
+        if allowed <= 0 then
+            allowed = -1
+            return 'n'
+        end
+        redis.call('HSET', KEYS[4], jid, digits(now) .. ' ')
+        allowed, tickets, given[jid] = allowed - 1, tickets + 1, true
+        if busy_keys then
+            busy_keys[string.sub(jid, 1, 32)] = true
+        end
     end
     granted = granted + 1
-    item = ARGV[6 + granted]
+    return 'y'
+end
+
+local jids = {}
+for index = 6, #ARGV do
+    jids[index - 5] = string.match(ARGV[index], '^%S+')
+end
+local there = gives and gated and ARGV[6] and redis.call('HMGET', KEYS[4], unpack(jids)) or {}
+for index, jid in ipairs(jids) do
+    grants[index] = grant(jid, there[index])
 end
 if held_in > granted then
     redis.call('HSET', KEYS[5], 'n', digits(held_in - granted), 'oldest', ARGV[3])
@@ -90,4 +117,5 @@ local reason = granted == 0 and ARGV[6] and bar or 'none'
 if (limit or -1) >= 0 and not gives then
     reason = 'grace'
 end
-return {granted, limit or 0, ahead, tonumber(told[4]) or 0, running, tickets, reason, load, trouble}
+return {granted, limit or 0, ahead, tonumber(told[4]) or 0, running, tickets, reason, load, trouble,
+        table.concat(grants), tonumber(told[8]) or 0}
