@@ -5,10 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/demo.h"
+#include "cli/demo_steps.h"
 #include "plugin/jobgate.h"
-
-#define SHORT_JID_CHARS 16
 
 #define EMAIL "EmailWorker"
 #define REPORT "ReportWorker"
@@ -48,192 +46,6 @@ static struct jg_demo_job jobs[] = {
     [T2] = {STRICT, "[]", .name = "T-2"},
     [U] = {STRICT, "[]", "equal to T, which runs at this moment", .name = "U"},
 };
-
-/* --- steps --- */
-
-/* `3f2a91..07c4`: equal jobs begin alike. */
-static const char *
-short_jid(const char *jid, char out[SHORT_JID_CHARS])
-{
-    size_t bytes = strlen(jid);
-    snprintf(out, SHORT_JID_CHARS, "%.6s..%s", jid, bytes > 4 ? jid + bytes - 4 : "");
-    return out;
-}
-
-/* What the store holds, when it can be asked. `owner` NULL: nobody claims the key. */
-static bool
-store_holds(struct jg_demo *demo, const struct jg_demo_job *job, enum jg_claim_state state,
-            const struct jg_demo_job *owner)
-{
-    struct jg_claim_report report;
-    char jid[SHORT_JID_CHARS];
-    if (!demo->store)
-        return true;
-    if (jg_store_claim_report(demo->store, job->class_name, jg_demo_header(job, JOBGATE_HEADER_KEY), &report) != JG_OK)
-        return jg_demo_refute(demo, "the store does not answer");
-    if (report.state != state || (owner && strcmp(report.owner, jg_demo_header(owner, JOBGATE_HEADER_JID)) != 0))
-        return jg_demo_refute(demo, "the claim of %s's key is %s, of job %s", job->name,
-                              jg_claim_state_name(report.state), short_jid(report.owner, jid));
-    if (owner)
-        jg_demo_row(demo, JG_DEMO_PLAIN, "store", "as `jobgate explain` reports it",
-                    "claim of %s: %s, %lld duplicate%s", owner->name, jg_claim_state_name(state),
-                    (long long)report.duplicates, report.duplicates == 1 ? "" : "s");
-    else
-        jg_demo_row(demo, JG_DEMO_PLAIN, "store", "as `jobgate explain` reports it", "no claim of %s %s",
-                    job->class_name, job->args);
-    return true;
-}
-
-/* As Sidekiq writes jobs. */
-static bool
-produce(struct jg_demo *demo, struct jg_demo_job *job)
-{
-    if (job->other_spelling)
-        snprintf(job->payload, sizeof job->payload, "{ \"jid\": \"%s\", \"args\": %s, \"class\": \"%s\" }", job->name,
-                 job->args, job->class_name);
-    else
-        snprintf(job->payload, sizeof job->payload, "{\"class\":\"%s\",\"args\":%s,\"jid\":\"%s\"}", job->class_name,
-                 job->args, job->name);
-    jg_demo_row(demo, JG_DEMO_PLAIN, "producer", job->why, "produce %s: %s %s", job->name, job->class_name, job->args);
-    return jg_demo_produce(demo, job);
-}
-
-static bool
-delivered(struct jg_demo *demo, struct jg_demo_job *job)
-{
-    if (!produce(demo, job))
-        return false;
-    if (job->err)
-        return jg_demo_refute(demo, "%s is not delivered: %s", job->name, rd_kafka_err2str(job->err));
-    jg_demo_row(demo, JG_DEMO_PLAIN, "broker", job->show_headers ? "its delivery report shows these headers:" : NULL,
-                "%s is at offset %lld", job->name, (long long)job->offset);
-    if (job->show_headers)
-        jg_demo_print_headers(job, JOBGATE_HEADER_PREFIX);
-    return true;
-}
-
-/* Produced, and it stands for its key. */
-static bool
-accepted(struct jg_demo *demo, struct jg_demo_job *job)
-{
-    char jid[SHORT_JID_CHARS];
-    if (!delivered(demo, job))
-        return false;
-    const char *whole_jid = jg_demo_header(job, JOBGATE_HEADER_JID);
-    if (!whole_jid[0] || jg_demo_header(job, JOBGATE_HEADER_DUPLICATE_OF)[0] ||
-        jg_demo_header(job, JOBGATE_HEADER_CANDIDATE_OF)[0] || jg_demo_header(job, JOBGATE_HEADER_UNCLAIMED)[0])
-        return jg_demo_refute(demo, "%s is not accepted as the only job of its key", job->name);
-    demo->claims++;
-    if (!jg_demo_await_confirmed(demo))
-        return false;
-    jg_demo_row(demo, JG_DEMO_GOOD, "producer", "accepted; its claim keeps equal jobs out",
-                "%s claims its key (jid %s)", job->name, short_jid(whole_jid, jid));
-    return true;
-}
-
-/* Produced, and marked as a duplicate of `original`. */
-static bool
-dropped(struct jg_demo *demo, struct jg_demo_job *job, const struct jg_demo_job *original)
-{
-    if (!delivered(demo, job))
-        return false;
-    if (strcmp(jg_demo_header(job, JOBGATE_HEADER_KEY), jg_demo_header(original, JOBGATE_HEADER_KEY)) != 0 ||
-        strcmp(jg_demo_header(job, JOBGATE_HEADER_DUPLICATE_OF), jg_demo_header(original, JOBGATE_HEADER_JID)) != 0)
-        return jg_demo_refute(demo, "%s is not marked as a duplicate of %s", job->name, original->name);
-    jg_demo_row(demo, JG_DEMO_DROPPED, "producer", "marked, and sent as a record only: it will not run",
-                "%s is dropped as a duplicate of %s", job->name, original->name);
-    return true;
-}
-
-/* Its produce call fails. */
-static bool
-rejected(struct jg_demo *demo, struct jg_demo_job *job, const struct jg_demo_job *original)
-{
-    if (!produce(demo, job))
-        return false;
-    if (job->err != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || job->reported)
-        return jg_demo_refute(demo, "the produce call of %s says: %s", job->name, rd_kafka_err2str(job->err));
-    jg_demo_row(demo, JG_DEMO_DROPPED, "producer", "dropped as a duplicate: nothing is sent", "produce %s fails: %s",
-                job->name, rd_kafka_err2name(job->err));
-    return store_holds(demo, original, JG_CLAIM_QUEUED, original);
-}
-
-static bool
-starts(struct jg_demo *demo, struct jg_demo_job *job, const char *why)
-{
-    if (!jg_demo_consume(demo, job))
-        return false;
-    jg_demo_row(demo, JG_DEMO_GOOD, demo->consumers[job->second].name, why, "%s starts", job->name);
-    return true;
-}
-
-/* It may not run yet, and is not lost. */
-static bool
-held(struct jg_demo *demo, struct jg_demo_job *job)
-{
-    if (!jg_demo_consume_held(demo, job))
-        return false;
-    demo->moves++;
-    jg_demo_row(demo, JG_DEMO_DROPPED, demo->consumers[job->second].name,
-                "it waits in <topic>.held.<class>, and keeps its claim", "%s is held", job->name);
-    return true;
-}
-
-/* How many produce calls were checked for duplicates. */
-static int64_t
-checks(const struct jg_demo *demo)
-{
-    return demo->counter("original") + demo->counter("duplicate") + demo->counter("candidate");
-}
-
-static bool
-resumed(struct jg_demo *demo, struct jg_demo_job *job)
-{
-    int64_t checked = checks(demo);
-    if (!jg_demo_consume_resumed(demo, job))
-        return false;
-    jg_demo_row(demo, JG_DEMO_GOOD, demo->consumers[job->second].name,
-                "it came back by itself, with these headers:", "%s starts", job->name);
-    jg_demo_print_headers(job, "jobgate-held-");
-    jg_demo_print_headers(job, JOBGATE_HEADER_RESUMED);
-    if (checks(demo) != checked)
-        return jg_demo_refute(demo, "%s was checked for duplicates again", job->name);
-    jg_demo_row(demo, JG_DEMO_PLAIN, "plugin", "its claim, kept all the while, is released as it starts",
-                "no duplicate check on the way back");
-    return true;
-}
-
-static bool
-skipped(struct jg_demo *demo, struct jg_demo_job *job)
-{
-    if (!jg_demo_consume_skip(demo, job))
-        return false;
-    jg_demo_row(demo, JG_DEMO_DROPPED, demo->consumers[job->second].name, "poll: _PARTITION_EOF, which programs ignore",
-                "%s is skipped", job->name);
-    return true;
-}
-
-/* Its consumer polls again, and the store knows. */
-static bool
-ended(struct jg_demo *demo, struct jg_demo_job *job, const char *why)
-{
-    int64_t completed = demo->counter("completed") + 1;
-    if (!jg_demo_end(demo, job, "completed", completed))
-        return false;
-    jg_demo_row(demo, JG_DEMO_PLAIN, "plugin", why, "the store knows that %s has ended", job->name);
-    return true;
-}
-
-/* `last` is at its end too. */
-static bool
-finished(struct jg_demo *demo, struct jg_demo_job *last, const char *why)
-{
-    if (!jg_demo_await_committed(demo, last))
-        return false;
-    jg_demo_row(demo, JG_DEMO_PLAIN, "broker", why, "offset %lld is committed",
-                (long long)demo->consumers[last->second].committed);
-    return true;
-}
 
 /* --- steps of a chain --- */
 
@@ -325,12 +137,12 @@ static bool
 is_full(struct jg_demo *demo, struct jg_demo_job *job, struct jg_demo_job *before)
 {
     int64_t count = demo->counter("held") + 1;
-    if (!expect(demo, job, before) || !ended(demo, before, "its lease is free; load 3 is at capacity") ||
+    if (!expect(demo, job, before) || !jg_step_ended(demo, before, "its lease is free; load 3 is at capacity") ||
         !jg_demo_end(demo, before, "held", count))
         return false;
     jg_demo_row(demo, JG_DEMO_DROPPED, "plugin", "enqueued by itself, into <topic>.held.<class>", "%s is held",
                 job->name);
-    return store_holds(demo, job, JG_CLAIM_HELD, job);
+    return jg_step_store_holds(demo, job, JG_CLAIM_HELD, job);
 }
 
 static bool
@@ -355,14 +167,14 @@ ends_as_noop(struct jg_demo *demo, struct jg_demo_job *job)
         return false;
     jg_demo_row(demo, JG_DEMO_DROPPED, demo->consumers[job->second].name, "the lease is taken; poll: _PARTITION_EOF",
                 "%s ends at once, as a no-op", job->name);
-    return store_holds(demo, job, JG_CLAIM_NONE, NULL);
+    return jg_step_store_holds(demo, job, JG_CLAIM_NONE, NULL);
 }
 
 static bool
 chain_ends(struct jg_demo *demo, struct jg_demo_job *job)
 {
-    if (!ended(demo, job, "no account is left, so nothing is enqueued") ||
-        !finished(demo, job, "every job of the chain is done, each ran once"))
+    if (!jg_step_ended(demo, job, "no account is left, so nothing is enqueued") ||
+        !jg_step_finished(demo, job, "every job of the chain is done, each ran once"))
         return false;
     /* All are acknowledged: else no offset past them would be committed. */
     return demo->counter("reenqueued") + demo->counter("held") == demo->moves ||
@@ -388,73 +200,81 @@ consumers_come(struct jg_demo *demo)
 static bool
 until_executing(struct jg_demo *demo)
 {
-    return consumers_come(demo) && accepted(demo, &jobs[A]) && dropped(demo, &jobs[B], &jobs[A]) &&
-           dropped(demo, &jobs[C], &jobs[A]) && store_holds(demo, &jobs[A], JG_CLAIM_QUEUED, &jobs[A]) &&
-           starts(demo, &jobs[A], "as a job starts, its claim is released") &&
-           store_holds(demo, &jobs[A], JG_CLAIM_NONE, NULL) && accepted(demo, &jobs[D]) && skipped(demo, &jobs[B]) &&
-           skipped(demo, &jobs[C]) && starts(demo, &jobs[D], "accepted again, so it runs, after A") &&
-           finished(demo, &jobs[D], "A and D are done, each ran once");
+    return consumers_come(demo) && jg_step_accepted(demo, &jobs[A]) && jg_step_dropped(demo, &jobs[B], &jobs[A]) &&
+           jg_step_dropped(demo, &jobs[C], &jobs[A]) &&
+           jg_step_store_holds(demo, &jobs[A], JG_CLAIM_QUEUED, &jobs[A]) &&
+           jg_step_starts(demo, &jobs[A], "as a job starts, its claim is released") &&
+           jg_step_store_holds(demo, &jobs[A], JG_CLAIM_NONE, NULL) && jg_step_accepted(demo, &jobs[D]) &&
+           jg_step_skipped(demo, &jobs[B]) && jg_step_skipped(demo, &jobs[C]) &&
+           jg_step_starts(demo, &jobs[D], "accepted again, so it runs, after A") &&
+           jg_step_finished(demo, &jobs[D], "A and D are done, each ran once");
 }
 
 static bool
 until_executed(struct jg_demo *demo)
 {
-    return accepted(demo, &jobs[E]) && starts(demo, &jobs[E], "its claim stays until it has ended") &&
-           store_holds(demo, &jobs[E], JG_CLAIM_RUNNING, &jobs[E]) && dropped(demo, &jobs[F], &jobs[E]) &&
-           skipped(demo, &jobs[F]) && finished(demo, &jobs[E], "E is done, its claim is released") &&
-           store_holds(demo, &jobs[E], JG_CLAIM_NONE, NULL) && accepted(demo, &jobs[G]) &&
-           starts(demo, &jobs[G], "accepted again") && finished(demo, &jobs[G], "G is done");
+    return jg_step_accepted(demo, &jobs[E]) && jg_step_starts(demo, &jobs[E], "its claim stays until it has ended") &&
+           jg_step_store_holds(demo, &jobs[E], JG_CLAIM_RUNNING, &jobs[E]) &&
+           jg_step_dropped(demo, &jobs[F], &jobs[E]) && jg_step_skipped(demo, &jobs[F]) &&
+           jg_step_finished(demo, &jobs[E], "E is done, its claim is released") &&
+           jg_step_store_holds(demo, &jobs[E], JG_CLAIM_NONE, NULL) && jg_step_accepted(demo, &jobs[G]) &&
+           jg_step_starts(demo, &jobs[G], "accepted again") && jg_step_finished(demo, &jobs[G], "G is done");
 }
 
 static bool
 other_arguments(struct jg_demo *demo)
 {
-    return accepted(demo, &jobs[H]) && accepted(demo, &jobs[I]) && accepted(demo, &jobs[J]) &&
-           starts(demo, &jobs[H], "no duplicate of anything") && starts(demo, &jobs[I], "nor is this") &&
-           starts(demo, &jobs[J], "nor this") && finished(demo, &jobs[J], "H, I and J are done");
+    return jg_step_accepted(demo, &jobs[H]) && jg_step_accepted(demo, &jobs[I]) && jg_step_accepted(demo, &jobs[J]) &&
+           jg_step_starts(demo, &jobs[H], "no duplicate of anything") &&
+           jg_step_starts(demo, &jobs[I], "nor is this") && jg_step_starts(demo, &jobs[J], "nor this") &&
+           jg_step_finished(demo, &jobs[J], "H, I and J are done");
 }
 
 static bool
 reject(struct jg_demo *demo)
 {
-    return accepted(demo, &jobs[K]) && rejected(demo, &jobs[L], &jobs[K]) &&
-           starts(demo, &jobs[K], "its claim is released") && accepted(demo, &jobs[M]) &&
-           starts(demo, &jobs[M], "L never came") && finished(demo, &jobs[M], "K and M are done");
+    return jg_step_accepted(demo, &jobs[K]) && jg_step_rejected(demo, &jobs[L], &jobs[K]) &&
+           jg_step_starts(demo, &jobs[K], "its claim is released") && jg_step_accepted(demo, &jobs[M]) &&
+           jg_step_starts(demo, &jobs[M], "L never came") && jg_step_finished(demo, &jobs[M], "K and M are done");
 }
 
 static bool
 limit(struct jg_demo *demo)
 {
-    return accepted(demo, &jobs[N]) && starts(demo, &jobs[N], "it takes the one slot of its class") &&
-           accepted(demo, &jobs[O]) && held(demo, &jobs[O]) && dropped(demo, &jobs[P], &jobs[O]) &&
-           store_holds(demo, &jobs[O], JG_CLAIM_HELD, &jobs[O]) && skipped(demo, &jobs[P]) &&
-           ended(demo, &jobs[N], "its slot is free, which wakes the resumer") && resumed(demo, &jobs[O]) &&
-           store_holds(demo, &jobs[O], JG_CLAIM_NONE, NULL) && accepted(demo, &jobs[Q]) &&
-           ended(demo, &jobs[O], "its slot is free, and nothing is held") &&
-           starts(demo, &jobs[Q], "accepted again, so it runs, after O") &&
-           finished(demo, &jobs[O], "O is done, and ran once") && finished(demo, &jobs[Q], "N and Q are done");
+    return jg_step_accepted(demo, &jobs[N]) && jg_step_starts(demo, &jobs[N], "it takes the one slot of its class") &&
+           jg_step_accepted(demo, &jobs[O]) && jg_step_held(demo, &jobs[O]) &&
+           jg_step_dropped(demo, &jobs[P], &jobs[O]) && jg_step_store_holds(demo, &jobs[O], JG_CLAIM_HELD, &jobs[O]) &&
+           jg_step_skipped(demo, &jobs[P]) &&
+           jg_step_ended(demo, &jobs[N], "its slot is free, which wakes the resumer") &&
+           jg_step_resumed(demo, &jobs[O]) && jg_step_store_holds(demo, &jobs[O], JG_CLAIM_NONE, NULL) &&
+           jg_step_accepted(demo, &jobs[Q]) && jg_step_ended(demo, &jobs[O], "its slot is free, and nothing is held") &&
+           jg_step_starts(demo, &jobs[Q], "accepted again, so it runs, after O") &&
+           jg_step_finished(demo, &jobs[O], "O is done, and ran once") &&
+           jg_step_finished(demo, &jobs[Q], "N and Q are done");
 }
 
 static bool
 enqueuer(struct jg_demo *demo)
 {
-    return counts(demo, 0, 4) && accepted(demo, &jobs[R]) &&
-           starts(demo, &jobs[R], "its claim is released, and it gets the lease:") && migrates(demo, &jobs[R], NULL) &&
-           store_holds(demo, &jobs[R], JG_CLAIM_NONE, NULL) && accepted(demo, &jobs[S]) &&
-           ends_as_noop(demo, &jobs[S]) && goes_on(demo, &jobs[R1], &jobs[R]) && goes_on(demo, &jobs[R2], &jobs[R1]) &&
-           is_full(demo, &jobs[R3], &jobs[R2]) && migration_ends(demo) && comes_back(demo, &jobs[R3], &jobs[R2]) &&
-           chain_ends(demo, &jobs[R3]) && finished(demo, &jobs[S], "S is done, and did nothing");
+    return counts(demo, 0, 4) && jg_step_accepted(demo, &jobs[R]) &&
+           jg_step_starts(demo, &jobs[R], "its claim is released, and it gets the lease:") &&
+           migrates(demo, &jobs[R], NULL) && jg_step_store_holds(demo, &jobs[R], JG_CLAIM_NONE, NULL) &&
+           jg_step_accepted(demo, &jobs[S]) && ends_as_noop(demo, &jobs[S]) && goes_on(demo, &jobs[R1], &jobs[R]) &&
+           goes_on(demo, &jobs[R2], &jobs[R1]) && is_full(demo, &jobs[R3], &jobs[R2]) && migration_ends(demo) &&
+           comes_back(demo, &jobs[R3], &jobs[R2]) && chain_ends(demo, &jobs[R3]) &&
+           jg_step_finished(demo, &jobs[S], "S is done, and did nothing");
 }
 
 static bool
 strict_enqueuer(struct jg_demo *demo)
 {
-    return counts(demo, 0, 3) && accepted(demo, &jobs[T]) &&
-           starts(demo, &jobs[T], "it gets the lease, and keeps its claim:") && migrates(demo, &jobs[T], NULL) &&
-           dropped(demo, &jobs[U], &jobs[T]) && store_holds(demo, &jobs[T], JG_CLAIM_RUNNING, &jobs[T]) &&
-           skipped(demo, &jobs[U]) && goes_on(demo, &jobs[T1], &jobs[T]) &&
-           store_holds(demo, &jobs[T1], JG_CLAIM_RUNNING, &jobs[T1]) && goes_on(demo, &jobs[T2], &jobs[T1]) &&
-           chain_ends(demo, &jobs[T2]) && store_holds(demo, &jobs[T2], JG_CLAIM_NONE, NULL);
+    return counts(demo, 0, 3) && jg_step_accepted(demo, &jobs[T]) &&
+           jg_step_starts(demo, &jobs[T], "it gets the lease, and keeps its claim:") &&
+           migrates(demo, &jobs[T], NULL) && jg_step_dropped(demo, &jobs[U], &jobs[T]) &&
+           jg_step_store_holds(demo, &jobs[T], JG_CLAIM_RUNNING, &jobs[T]) && jg_step_skipped(demo, &jobs[U]) &&
+           goes_on(demo, &jobs[T1], &jobs[T]) && jg_step_store_holds(demo, &jobs[T1], JG_CLAIM_RUNNING, &jobs[T1]) &&
+           goes_on(demo, &jobs[T2], &jobs[T1]) && chain_ends(demo, &jobs[T2]) &&
+           jg_step_store_holds(demo, &jobs[T2], JG_CLAIM_NONE, NULL);
 }
 
 static const struct {
