@@ -20,6 +20,7 @@ static const char *const texts[] = {
     [JG_REASON_FULL] = "as many of its class were held as may be",
     [JG_REASON_LEASE] = "another run held the lease",
     [JG_REASON_CAPACITY] = "the load was at capacity",
+    [JG_REASON_KEY] = "as many jobs of its limit.key value ran as may",
     [JG_REASON_RETRY] = "it had failed, and waits for its backoff to be over",
     [JG_REASON_DONE] = "it had ended already",
     [JG_REASON_TAKEN] = "another run held the lease, so it was a no-op",

@@ -52,6 +52,7 @@ static const struct needs needs_of[JG_OP_KINDS] = {
     [JG_OP_PLACE] = {.items = true},
     [JG_OP_DROP] = {.items = true},
     [JG_OP_BURY] = {.job = true, .ttl = true, .provisional = true},
+    [JG_OP_MARK] = {.items = true},
     [JG_OP_SYNC] = {.job = false},
     [JG_OP_LEAD] = {.member = true},
     [JG_OP_GROUP] = {.job = false},
@@ -84,6 +85,9 @@ items_are_sound(const struct jg_op *op)
         return false;
     for (size_t i = 0; i < op->item_count; i++)
         if (!op->items[i] || !op->items[i][0] || strlen(op->items[i]) >= JG_MEMBER_MAX_BYTES)
+            return false;
+    for (size_t i = 0; op->kind == JG_OP_MARK && i < op->item_count; i++)
+        if (!key_is_sound(op->items[i]))
             return false;
     if (op->kind != JG_OP_TAKE)
         return true;
@@ -120,6 +124,8 @@ is_sound_to_continue(const struct jg_op *op)
     if (op->kind != JG_OP_ADMIT && op->kind != JG_OP_RENEW && op->kind != JG_OP_COMPLETE)
         return true;
     bool valid = jg_jid_valid(op->jid, strlen(op->jid));
+    if (!key_is_sound(op->limit_key) || (op->kind == JG_OP_ADMIT && !op->limit_key != !op->per_key))
+        return false;
     if (!op->lease && !op->capacity && !op->done_ttl_ms && !op->failed)
         return op->kind != JG_OP_ADMIT || op->dedup_provisional_ms > 0 || !valid || !jg_jid_number(op->jid);
     return valid && (op->kind != JG_OP_ADMIT || op->dedup_provisional_ms > 0);
@@ -234,6 +240,12 @@ enum jg_err
 jg_store_job_report(struct jg_store *store, const char *class_name, const char *jid, struct jg_job_report *out)
 {
     return store->vtable->job_report(store, class_name, jid, out);
+}
+
+enum jg_err
+jg_store_key_report(struct jg_store *store, const char *class_name, const char *limit_key, struct jg_key_report *out)
+{
+    return store->vtable->key_report(store, class_name, limit_key, out);
 }
 
 enum jg_err

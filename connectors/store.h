@@ -27,6 +27,7 @@ enum jg_op_kind {
     JG_OP_LEAD,     /* resumer: be, or stay, the only one of a consumer group */
     JG_OP_GROUP,    /* consumer: does this group execute this topic? */
     JG_OP_ANNOUNCE, /* consumer: there is a new holding topic for the group's resumer */
+    JG_OP_MARK,     /* resumer: there are held jobs of these keys, or none any more */
     JG_OP_KINDS
 };
 
@@ -39,9 +40,10 @@ enum jg_gauge {
     JG_GAUGE_WORK_WRONG /* likewise the work's: it counts as work */
 };
 
-/* At most so many items in one TAKE, PLACE or DROP. */
+/* At most so many items in one TAKE, PLACE, DROP or MARK. */
 #define JG_OP_MAX_ITEMS 1000
 #define JG_DONE_TTL_MS 600000
+#define JG_MARK_MS 600000                   /* that jobs of a key are held is believed for so long */
 #define JG_CHAIN_TTL_MS INT64_C(2592000000) /* 30 days: a chain may be held for long */
 #define JG_EPOCH_BEFORE 1                   /* an epoch before all others: they are times */
 #define JG_FRESH_ALWAYS 1                   /* epochs are times, and larger */
@@ -106,9 +108,10 @@ struct jg_op {
     bool override_now;              /* SYNC: set override_in now, whatever its at_ms (the `jobgate` command). Nothing
                                        else is told: the instance has no settings of its own */
     bool leave; /* LEAD: be it no more. GROUP: the topic is nobody's now. COMPLETE: it did not end, and
-                   is delivered again: only its slot and its lease are free */
+                   is delivered again: only its slot and its lease are free. MARK: there are none */
     bool force; /* GROUP: take the topic, whoever has it */
-    /* TAKE, DROP: jids. PLACE: jid, position, jid, position ... Borrowed; item_count is the length of the list. */
+    /* TAKE, DROP: jids. MARK: keys of limits, or of jobs where the class has lease=key. PLACE: jid, position, jid,
+     * position ... Borrowed; item_count is the length of the list. */
     const char *const *items;
     size_t item_count;
     /* TAKE: of each item, by its index. Borrowed. */
@@ -116,8 +119,10 @@ struct jg_op {
                                       for an item: not known, or the class has none */
     const bool *follow_ups;        /* NULL: none is. TAKE ignores them so far */
     unsigned char *grants;         /* the caller's room for item_count answers, enum jg_grant; NULL: not asked for */
-    int64_t per_key;        /* SYNC: how many jobs of one value of limit.key run at once; 0: the class has none */
-    int64_t held_in;        /* TAKE: how many are held, counted in the holding topics; negative: not known */
+    const char *limit_key; /* ADMIT, RENEW, COMPLETE: of the job's limit by its key, JG_KEY_CHARS hex digits; NULL:
+                              its class has none */
+    int64_t per_key;       /* ADMIT, SYNC: how many jobs of one value of limit.key run at once; 0: the class has none */
+    int64_t held_in;       /* TAKE: how many are held, counted in the holding topics; negative: not known */
     int64_t oldest_held_in; /* TAKE: since when the oldest is, Unix ms; 0: none is, or not known */
 
     /* JG_OK, or JG_ESTORE: nothing was learned, the outputs are untouched; it may have taken effect, or do so yet. */
@@ -138,10 +143,9 @@ struct jg_op {
     int64_t load_now;    /* ADMIT, TAKE, COMPLETE with a capacity: the load; negative: not read, or no number */
     enum jg_gauge gauge; /* likewise: what was wrong with a gauge */
     int64_t epoch;       /* ADMIT; RENEW: the next one's epoch_in */
-    /* CONFIRM, KEEP, RELEASE, COMPLETE, BURY: it was the owner's (or the candidate's), and took effect. RENEW: the run
-     * is a member of `run`, and holds its lease if it had one; else it had expired, or a larger token was given since,
-     * and is over. LEAD: this instance leads. GROUP: the topic is this
-     * group's. */
+    /* CONFIRM, KEEP, RELEASE, COMPLETE, BURY: it was the owner's (or the candidate's), and took effect. MARK: one was
+     * new, or went. RENEW: the run is a member of `run`, and holds its lease if it had one; else it had expired, or a
+     * larger token was given since, and is over. LEAD: this instance leads. GROUP: the topic is this group's. */
     bool changed;
     struct jg_override override; /* SYNC: as it is now */
     int64_t granted;             /* TAKE: so many items have a ticket, or need none; `grants` says which */
@@ -246,6 +250,7 @@ struct jg_class_report {
     enum jg_gauge gauge;
     bool lease_held;     /* the class's own lease has an owner */
     int64_t lease_token; /* the last one that was given for it; 0: none */
+    int64_t per_key;     /* jobs of one value of limit.key at once, by the settings as last told; 0: there is none */
     int64_t epoch; /* a time, Unix ms: a larger one says that the store lost data, or is new to the class; 0: none */
 };
 
@@ -295,10 +300,18 @@ struct jg_job_report {
     char chain_member[JG_MEMBER_MAX_BYTES]; /* ... and its run; empty: it was held */
 };
 
+/* What the store knows of one limit's key. */
+struct jg_key_report {
+    int64_t running; /* live runs */
+    int64_t tickets;
+    bool marked; /* jobs of it are held: newcomers go behind */
+};
+
 struct jg_ticket_report {
     char jid[JG_JID_CHARS + 1];
     int64_t taken_ms;                   /* Unix time */
     char position[JG_MEMBER_MAX_BYTES]; /* topic/partition/offset; empty: not known */
+    char limit_key[JG_KEY_CHARS + 1];   /* empty: it has none */
 };
 
 struct jg_claim_report {
@@ -343,6 +356,8 @@ JG_MUST_USE enum jg_err jg_store_leases(struct jg_store *store, const char *clas
                                         void (*each)(void *opaque, const struct jg_lease_report *lease), void *opaque);
 JG_MUST_USE enum jg_err jg_store_job_report(struct jg_store *store, const char *class_name, const char *jid,
                                             struct jg_job_report *out);
+JG_MUST_USE enum jg_err jg_store_key_report(struct jg_store *store, const char *class_name, const char *limit_key,
+                                            struct jg_key_report *out);
 /* What can be wrong with a store for our purposes: calls `each` with findings, e.g. `error` true, "maxmemory-policy is
  * allkeys-lru: ... set noeviction". For `jobgate check`. */
 JG_MUST_USE enum jg_err jg_store_check(struct jg_store *store,

@@ -25,6 +25,8 @@ struct jg_store_vtable {
                           void (*each)(void *opaque, const struct jg_lease_report *lease), void *opaque);
     enum jg_err (*job_report)(struct jg_store *store, const char *class_name, const char *jid,
                               struct jg_job_report *out);
+    enum jg_err (*key_report)(struct jg_store *store, const char *class_name, const char *limit_key,
+                              struct jg_key_report *out);
     enum jg_err (*check)(struct jg_store *store, void (*each)(void *opaque, enum jg_log_level level, const char *text),
                          void *opaque);
     enum jg_err (*duplicates)(struct jg_store *store, const char *class_name,

@@ -23,7 +23,8 @@ static const char *const reason_names[] = {
     [JG_REASON_NONE] = "none",     [JG_REASON_LIMIT] = "limit",       [JG_REASON_BEHIND] = "behind",
     [JG_REASON_PAUSED] = "paused", [JG_REASON_GRACE] = "grace",       [JG_REASON_FULL] = "full",
     [JG_REASON_LEASE] = "lease",   [JG_REASON_CAPACITY] = "capacity", [JG_REASON_RETRY] = "retry",
-    [JG_REASON_DONE] = "done",     [JG_REASON_TAKEN] = "taken",       [JG_REASON_COPY] = "copy",
+    [JG_REASON_KEY] = "key",       [JG_REASON_DONE] = "done",         [JG_REASON_TAKEN] = "taken",
+    [JG_REASON_COPY] = "copy",
 };
 
 static const char *const lease_names[] = {
@@ -75,7 +76,8 @@ jg_reason_name(enum jg_reason reason)
 bool
 jg_reason_is_room(enum jg_reason reason)
 {
-    return reason == JG_REASON_LIMIT || reason == JG_REASON_LEASE || reason == JG_REASON_CAPACITY;
+    return reason == JG_REASON_LIMIT || reason == JG_REASON_LEASE || reason == JG_REASON_CAPACITY ||
+           reason == JG_REASON_KEY;
 }
 
 bool

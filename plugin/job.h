@@ -64,6 +64,13 @@
  * job that started before (its consumer died, or lost its partition; its lease may be another's by now), one that was
  * held before, and a successor in a chain, or after a failure: a no-op of such a one would be a loss.
  *
+ * Of a class with `limit.key`, a run is also a slot of its limit's key: a member of `run:<limit key>`, kept and left in
+ * step with `run`. A job whose key has as many as may run is held (reason key). Newcomers go behind held jobs of their
+ * own key alone (`heldk` marks such keys), and behind those that wait for nothing but what is the whole class's (`w` of
+ * `held`): one tenant's held jobs stand in nobody else's way. So it is, too, where newcomers wait for the leases of
+ * their job keys (lease=key with lease.taken=hold). A mark that is out of date sends newcomers of its key through the
+ * holding topic, one that is missing lets them overtake held jobs; neither lets more run than may.
+ *
  * A job that is enqueued again at its end (capacity, or it failed) begins a *chain*: its successors are
  * `<jid>-1`, `<jid>-2` ... `chain:<jid>` keeps the highest number that started, and its run. Another position of that
  * number, or a lower one, is a copy and is skipped: a chain never forks, although a re-enqueue may be produced twice.
@@ -124,6 +131,7 @@ enum jg_reason {
     JG_REASON_FULL,     /* LATER: hold.max jobs of the class are held */
     JG_REASON_LEASE,    /* HOLD: another run holds the lease. LATER: so it does, and this one has a ticket */
     JG_REASON_CAPACITY, /* HOLD: load >= capacity. LATER: so it is, and this one has a ticket */
+    JG_REASON_KEY,      /* HOLD: as many of its limit's key run as may. LATER: so they do, and this one has a ticket */
     JG_REASON_RETRY,    /* it failed, and waits in the holding topic for its backoff (no answer to admit) */
     JG_REASON_DONE,     /* SKIP: this job has ended already */
     JG_REASON_TAKEN,    /* SKIP: a no-op, since another run holds the lease */

@@ -44,6 +44,8 @@ jg_memory_class_init(struct jg_memory_class *class)
     class->entry.expires_ms = JG_MAP_NEVER;
     class->claims.destroy = jg_memory_claim_destroy;
     class->run.destroy = jg_memory_plain_destroy;
+    class->key_run.destroy = jg_memory_plain_destroy;
+    class->marks.destroy = jg_memory_plain_destroy;
     class->was.destroy = jg_memory_plain_destroy;
     class->tickets.destroy = jg_memory_ticket_destroy;
     class->instances.destroy = jg_memory_plain_destroy;
@@ -57,6 +59,8 @@ jg_memory_class_clear(struct jg_memory_class *class)
 {
     jg_map_clear(&class->claims);
     jg_map_clear(&class->run);
+    jg_map_clear(&class->key_run);
+    jg_map_clear(&class->marks);
     jg_map_clear(&class->was);
     jg_map_clear(&class->tickets);
     jg_map_clear(&class->instances);
@@ -204,7 +208,7 @@ static size_t
 entries_of(const struct jg_memory_class *class)
 {
     return class->claims.count + class->run.count + class->was.count + class->tickets.count + class->instances.count +
-           class->leases.count + class->done.count + class->chains.count;
+           class->leases.count + class->done.count + class->chains.count + class->key_run.count + class->marks.count;
 }
 
 /* False: at the bound even without what has expired. */
@@ -219,6 +223,8 @@ has_room(struct jg_memory *memory, int64_t now_ms)
         struct jg_memory_class *class = (struct jg_memory_class *)entry;
         jg_map_remove_expired(&class->claims, now_ms);
         (void)jg_memory_reap(class, now_ms);
+        jg_map_remove_expired(&class->key_run, now_ms);
+        jg_map_remove_expired(&class->marks, now_ms);
         jg_map_remove_expired(&class->was, now_ms);
         jg_map_remove_expired(&class->instances, now_ms);
         jg_map_remove_expired(&class->leases, now_ms);
@@ -318,6 +324,7 @@ static const struct jg_store_vtable memory_vtable = {
     .tickets = jg_memory_tickets,
     .leases = jg_memory_leases,
     .job_report = jg_memory_job_report,
+    .key_report = jg_memory_key_report,
     .check = jg_memory_check,
     .duplicates = jg_memory_duplicates,
 };

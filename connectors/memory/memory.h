@@ -40,7 +40,8 @@ struct jg_memory_was {
 struct jg_memory_ticket {
     struct jg_map_entry entry;
     int64_t taken_ms;
-    char *position; /* owned; NULL: not known */
+    char *position;                   /* owned; NULL: not known */
+    char limit_key[JG_KEY_CHARS + 1]; /* empty: it has none */
 };
 
 /* Under a job key in jg_memory_class.leases; under "" the class's own. */
@@ -93,6 +94,8 @@ struct jg_memory_class {
     bool unsettled;          /* members of `run` may have been lost */
     struct jg_map claims;    /* of jg_memory_claim */
     struct jg_map run;       /* members; plain entries */
+    struct jg_map key_run;   /* those of limits' keys, under `<limit key> <member>`; plain entries */
+    struct jg_map marks;     /* keys with held jobs; plain entries */
     struct jg_map was;       /* of jg_memory_was */
     struct jg_map tickets;   /* of jg_memory_ticket */
     struct jg_map instances; /* of jg_memory_instance */
@@ -110,6 +113,7 @@ struct jg_memory_class {
     char load_key[256], work_key[256]; /* empty: none */
     struct jg_override override;
     int64_t held;
+    int64_t waiting; /* of those, for nothing but what is the whole class's; where newcomers go by that */
     int64_t oldest_held_ms;
     struct jg_memory_hold lead;  /* LEAD, under a consumer group's name */
     int64_t announced;           /* likewise */
@@ -190,6 +194,8 @@ enum jg_err jg_memory_leases(struct jg_store *store, const char *class_name,
                              void (*each)(void *opaque, const struct jg_lease_report *lease), void *opaque);
 enum jg_err jg_memory_job_report(struct jg_store *store, const char *class_name, const char *jid,
                                  struct jg_job_report *out);
+enum jg_err jg_memory_key_report(struct jg_store *store, const char *class_name, const char *limit_key,
+                                 struct jg_key_report *out);
 enum jg_err jg_memory_check(struct jg_store *store,
                             void (*each)(void *opaque, enum jg_log_level level, const char *text), void *opaque);
 enum jg_err jg_memory_duplicates(struct jg_store *store, const char *class_name,

@@ -59,6 +59,20 @@ JG_MUST_USE enum jg_err jg_memory_set_done(struct jg_memory_class *class, int64_
 /* Its value; negative: there is none of that name, or none is named. */
 int64_t jg_memory_gauge(const struct jg_memory_class *class, const char *key, enum jg_gauge *trouble);
 
+/* In ops_keys.c, likewise. How many runs of a limit's key live; of the operation's own: it lives on, or is over. */
+int64_t jg_memory_key_runs(struct jg_memory_class *class, const char *limit_key, int64_t now_ms);
+JG_MUST_USE enum jg_err jg_memory_keep_key_run(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op);
+void jg_memory_leave_key_run(struct jg_memory_class *class, const struct jg_op *op);
+/* Of which others of the job's kind are told apart, and go behind it: how many there are; none: all of the class do. */
+#define JG_MEMORY_OWN_KEYS 2
+size_t jg_memory_own_keys(const struct jg_op *op, char (*keys)[JG_KEY_CHARS + 1]);
+/* Its job is held. */
+JG_MUST_USE enum jg_err jg_memory_hold_keys(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op,
+                                            bool waits_for_class);
+int64_t jg_memory_key_tickets(const struct jg_memory_class *class, const char *limit_key);
+bool jg_memory_job_key_has_ticket(const struct jg_memory_class *class, const char *jid);
+bool jg_memory_goes_behind_its_own(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op);
+
 /* False: it had no ticket. */
 bool jg_memory_drop_ticket(struct jg_memory_class *class, const char *jid);
 
@@ -73,6 +87,7 @@ enum jg_err jg_memory_take(struct jg_memory_class *class, int64_t now_ms, struct
 enum jg_err jg_memory_place(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);
 enum jg_err jg_memory_drop(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);
 enum jg_err jg_memory_bury(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);
+enum jg_err jg_memory_mark(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);
 enum jg_err jg_memory_sync(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);
 enum jg_err jg_memory_lead(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);
 enum jg_err jg_memory_group(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);

@@ -13,6 +13,7 @@ leave_run(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op,
     struct jg_map_entry *entry = jg_memory_member(class, op->member, now_ms);
     struct jg_memory_lease *lease = op->lease ? jg_memory_find_lease(class, op, now_ms) : NULL;
     *left = entry;
+    jg_memory_leave_key_run(class, op);
     if (entry)
         jg_map_remove(&class->run, entry);
     if (lease && strcmp(lease->member, op->member) == 0) {
@@ -117,6 +118,8 @@ remember_end(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *
         bool here = chain && strcmp(chain->member, op->member) == 0;
         class->tallies[JG_TALLY_REENQUEUED]++;
         class->held += op->next_waits;
+        if (op->next_waits && jg_memory_hold_keys(class, now_ms, op, !op->failed))
+            return JG_ENOMEM;
         if (jg_memory_set_done(class, now_ms, op, op->member, op->next, op->next_waits,
                                here ? jg_memory_position(op->member) : "", ttl_ms))
             return JG_ENOMEM;

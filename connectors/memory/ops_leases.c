@@ -32,7 +32,7 @@ jg_memory_position(const char *member)
 bool
 jg_memory_lasts(const struct jg_op *op)
 {
-    return op->dedup == JG_DEDUP_UNTIL_EXECUTED || op->limit != 0 || op->lease || op->capacity > 0;
+    return op->dedup == JG_DEDUP_UNTIL_EXECUTED || op->limit != 0 || op->lease || op->capacity > 0 || op->limit_key;
 }
 
 static const char *

@@ -6,6 +6,8 @@
 
 #include "connectors/memory/ops.h"
 
+#define TICKETS_MOST 1000 /* see take.lua */
+
 bool
 jg_memory_settle(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op)
 {
@@ -31,7 +33,7 @@ jg_memory_drop_ticket(struct jg_memory_class *class, const char *jid)
 }
 
 static enum jg_err
-give_ticket(struct jg_memory_class *class, const char *jid, int64_t now_ms)
+give_ticket(struct jg_memory_class *class, const char *jid, const char *limit_key, int64_t now_ms)
 {
     struct jg_memory_ticket *ticket =
         (struct jg_memory_ticket *)jg_map_make(&class->tickets, jid, sizeof *ticket, now_ms);
@@ -39,6 +41,7 @@ give_ticket(struct jg_memory_class *class, const char *jid, int64_t now_ms)
         return JG_ENOMEM;
     ticket->entry.expires_ms = JG_MAP_NEVER;
     ticket->taken_ms = now_ms;
+    snprintf(ticket->limit_key, sizeof ticket->limit_key, "%s", limit_key ? limit_key : "");
     return JG_OK;
 }
 
@@ -65,37 +68,42 @@ allowed(struct jg_memory_class *class, int64_t now_ms, int64_t limit, struct jg_
         int64_t room = class->capacity - (op->load_now > 0 ? op->load_now : 0);
         allow((room > 0 ? room : 0) - tickets, JG_REASON_CAPACITY, &most, op);
     }
+    if (class->lease == JG_LEASE_KEY || class->per_key > 0)
+        allow(TICKETS_MOST - tickets, JG_REASON_LIMIT, &most, op);
     if (class->lease == JG_LEASE_CLASS)
         allow((jg_memory_lease_lives(class, "", now_ms) ? 0 : 1) - tickets, JG_REASON_LEASE, &most, op);
     return most;
 }
 
-/* Has this job's key a ticket out, or its lease an owner? */
-static bool
-key_waits(struct jg_memory_class *class, int64_t now_ms, const char *jid)
+/* Why this job has to wait for its own key; NONE: it has not. */
+static enum jg_reason
+key_waits(struct jg_memory_class *class, int64_t now_ms, const char *jid, const char *limit_key)
 {
     char key[JG_KEY_CHARS + 1];
-    if (class->lease != JG_LEASE_KEY)
-        return false;
+    if (class->per_key > 0 && limit_key &&
+        jg_memory_key_runs(class, limit_key, now_ms) + jg_memory_key_tickets(class, limit_key) >= class->per_key)
+        return JG_REASON_KEY;
     snprintf(key, sizeof key, "%s", jid);
-    for (const struct jg_map_entry *at = NULL; (at = jg_map_next(&class->tickets, at));)
-        if (strncmp(at->key, key, JG_KEY_CHARS) == 0)
-            return true;
-    return jg_memory_lease_lives(class, key, now_ms);
+    if (class->lease == JG_LEASE_KEY &&
+        (jg_memory_job_key_has_ticket(class, key) || jg_memory_lease_lives(class, key, now_ms)))
+        return JG_REASON_LEASE;
+    return JG_REASON_NONE;
 }
 
 /* May it go? `most`: so many more tickets may be given; negative: that bar was met, and is the answer to all that have
  * none. */
 static enum jg_grant
-grant(struct jg_memory_class *class, int64_t now_ms, const char *jid, int64_t *most, struct jg_op *op)
+grant(struct jg_memory_class *class, int64_t now_ms, size_t index, int64_t *most, struct jg_op *op)
 {
+    const char *jid = op->items[index], *limit_key = op->limit_keys ? op->limit_keys[index] : NULL;
     if (jg_map_find(&class->tickets, jid, now_ms))
         return JG_GRANT_YES;
-    if (*most >= 0 && key_waits(class, now_ms, jid)) {
-        op->reason = op->reason == JG_REASON_NONE ? JG_REASON_LEASE : op->reason;
+    enum jg_reason waits = *most >= 0 ? key_waits(class, now_ms, jid, limit_key) : JG_REASON_NONE;
+    if (waits != JG_REASON_NONE) {
+        op->reason = op->reason == JG_REASON_NONE ? waits : op->reason;
         return JG_GRANT_KEY;
     }
-    if (*most <= 0 || give_ticket(class, jid, now_ms)) {
+    if (*most <= 0 || give_ticket(class, jid, limit_key, now_ms)) {
         *most = -1;
         return JG_GRANT_NONE;
     }
@@ -103,19 +111,23 @@ grant(struct jg_memory_class *class, int64_t now_ms, const char *jid, int64_t *m
     return JG_GRANT_YES;
 }
 
-static void
+/* Returns how many wait for the class's bar. */
+static int64_t
 grant_all(struct jg_memory_class *class, int64_t now_ms, int64_t limit, bool gated, struct jg_op *op)
 {
+    int64_t barred = 0;
     int64_t most = allowed(class, now_ms, limit, op);
     most = most > 0 ? most : 0;
     for (size_t i = 0; i < op->item_count; i++) {
-        enum jg_grant said = gated ? grant(class, now_ms, op->items[i], &most, op) : JG_GRANT_YES;
+        enum jg_grant said = gated ? grant(class, now_ms, i, &most, op) : JG_GRANT_YES;
         op->granted += said == JG_GRANT_YES;
+        barred += said == JG_GRANT_NONE;
         if (op->grants)
             op->grants[i] = (unsigned char)said;
     }
     if (op->granted || !op->item_count)
         op->reason = JG_REASON_NONE;
+    return barred;
 }
 
 enum jg_err
@@ -123,7 +135,8 @@ jg_memory_take(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
 {
     int64_t limit = jg_memory_limit(class, class->limit);
     bool known = class->told || class->override.set;
-    bool gated = limit != 0 || class->lease || class->capacity > 0;
+    bool gated = limit != 0 || class->lease || class->capacity > 0 || class->per_key > 0;
+    int64_t barred = (int64_t)op->item_count;
     (void)jg_memory_reap(class, now_ms);
     bool gives = known && limit >= 0 && (!gated || jg_memory_settle(class, now_ms, op));
     op->load_now = -1;
@@ -131,7 +144,7 @@ jg_memory_take(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
     op->reason = known && limit >= 0 && !gives ? JG_REASON_GRACE : JG_REASON_NONE;
     op->granted = 0;
     if (gives)
-        grant_all(class, now_ms, limit, gated, op);
+        barred = grant_all(class, now_ms, limit, gated, op);
     else if (op->grants)
         memset(op->grants, JG_GRANT_NONE, op->item_count);
     op->limit_now = limit;
@@ -143,6 +156,10 @@ jg_memory_take(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
     if (op->held_in >= 0) {
         class->held = op->held_in > op->granted ? op->held_in - op->granted : 0;
         class->oldest_held_ms = class->held ? op->oldest_held_in : 0;
+        if (!class->held)
+            class->waiting = 0;
+        else if (class->lease == JG_LEASE_KEY || class->per_key > 0)
+            class->waiting = barred;
     }
     return JG_OK;
 }

@@ -24,7 +24,7 @@ set_member(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op
     if (!entry)
         return JG_ENOMEM;
     entry->expires_ms = now_ms + op->run_ttl_ms;
-    return JG_OK;
+    return jg_memory_keep_key_run(class, now_ms, op);
 }
 
 static enum jg_err
@@ -80,15 +80,37 @@ lease_bars(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op
     return op->lease_skips && is_new ? LEASE_TAKEN : LEASE_WAITS;
 }
 
-/* Why one whose turn it is cannot run; TAKEN: it is a no-op; NONE: it can. */
+/* Why one whose turn it is cannot run; TAKEN: it is a no-op; NONE: it can. `for_class`: for what is the class's. */
 static enum jg_reason
-bar(const struct jg_memory_class *class, int64_t limit, enum lease_bar lease, const struct jg_op *op)
+bar(struct jg_memory_class *class, int64_t now_ms, int64_t limit, enum lease_bar lease, const struct jg_op *op,
+    bool *for_class)
 {
+    enum jg_reason by_lease = lease == LEASE_TAKEN   ? JG_REASON_TAKEN
+                              : lease == LEASE_WAITS ? JG_REASON_LEASE
+                                                     : JG_REASON_NONE;
+    *for_class = true;
     if (limit > 0 && (int64_t) class->run.count >= limit)
         return JG_REASON_LIMIT;
     if (op->capacity > 0 && op->load_now >= op->capacity)
         return JG_REASON_CAPACITY;
-    return lease == LEASE_TAKEN ? JG_REASON_TAKEN : lease == LEASE_WAITS ? JG_REASON_LEASE : JG_REASON_NONE;
+    *for_class = op->lease == JG_LEASE_CLASS && by_lease != JG_REASON_NONE;
+    if (op->limit_key && !*for_class && jg_memory_key_runs(class, op->limit_key, now_ms) >= op->per_key)
+        return JG_REASON_KEY;
+    return by_lease;
+}
+
+/* Do others go before it, although it could run? See admit.lua. */
+static bool
+goes_behind(struct jg_memory_class *class, int64_t now_ms, int64_t limit, const struct jg_op *op, bool *for_class)
+{
+    char keys[JG_MEMORY_OWN_KEYS][JG_KEY_CHARS + 1];
+    int64_t tickets = (int64_t) class->tickets.count;
+    if (!jg_memory_own_keys(op, keys))
+        return class->held > 0 || tickets > 0;
+    *for_class = class->waiting > 0 || (limit > 0 && (int64_t) class->run.count + tickets >= limit) ||
+                 (op->capacity > 0 && op->load_now + tickets >= op->capacity) ||
+                 (op->lease == JG_LEASE_CLASS && tickets > 0);
+    return *for_class || jg_memory_goes_behind_its_own(class, now_ms, op);
 }
 
 static enum jg_verdict
@@ -100,20 +122,23 @@ say(struct jg_op *op, enum jg_verdict verdict, enum jg_reason reason)
 
 /* What is said to a job that does not run yet; see admit.lua. */
 static enum jg_verdict
-ask(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
+ask(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op, bool *for_class)
 {
-    bool gated = op->limit != 0 || op->lease || op->capacity > 0;
+    char keys[JG_MEMORY_OWN_KEYS][JG_KEY_CHARS + 1];
+    bool by_keys = jg_memory_own_keys(op, keys) > 0;
+    bool gated = op->limit != 0 || op->lease || op->capacity > 0 || op->limit_key;
     int64_t limit = gated ? jg_memory_limit(class, op->limit) : 0;
+    *for_class = true;
     if (limit < 0)
         return say(op, JG_HOLD, JG_REASON_PAUSED);
-    if (limit == 0 && !op->lease && op->capacity == 0)
+    if (limit == 0 && !op->lease && op->capacity == 0 && !op->limit_key)
         return say(op, JG_RUN, JG_REASON_NONE);
     if (!jg_memory_settle(class, now_ms, op))
         return say(op, JG_LATER, JG_REASON_GRACE);
     if (op->capacity > 0)
         op->load_now = jg_memory_gauge(class, op->load_key, &op->gauge);
     enum lease_bar lease = lease_bars(class, now_ms, op);
-    enum jg_reason reason = bar(class, limit, lease, op);
+    enum jg_reason reason = bar(class, now_ms, limit, lease, op, for_class);
     if (op->resumed && jg_map_find(&class->tickets, op->jid, now_ms)) {
         if (reason == JG_REASON_NONE)
             return say(op, JG_RUN, reason);
@@ -122,18 +147,21 @@ ask(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
     if (lease == LEASE_TAKEN)
         return say(op, JG_SKIP, JG_REASON_TAKEN);
     bool full = !op->resumed && op->hold_max > 0 && class->held >= op->hold_max;
-    if (!full && (class->held > 0 || class->tickets.count > 0))
+    bool barred = by_keys && reason != JG_REASON_NONE;
+    if (!full && !barred && goes_behind(class, now_ms, limit, op, for_class))
         return say(op, JG_HOLD, JG_REASON_BEHIND);
     return say(op, reason == JG_REASON_NONE ? JG_RUN : JG_HOLD, reason);
 }
 
 static enum jg_err
 hold(struct jg_memory_class *class, struct jg_memory_claim *claim, struct jg_memory_chain *chain, int64_t now_ms,
-     const struct jg_op *op)
+     const struct jg_op *op, bool for_class)
 {
     if (op->resumed)
         (void)jg_memory_drop_ticket(class, op->jid);
     class->held++;
+    if (jg_memory_hold_keys(class, now_ms, op, for_class))
+        return JG_ENOMEM;
     if (jg_memory_is_owner(claim, op) && claim->state != JG_CLAIM_RUNNING) {
         claim->state = JG_CLAIM_HELD;
         claim->epoch = class->epoch;
@@ -198,14 +226,14 @@ is_over(struct jg_memory_class *class, const struct jg_memory_chain *chain, int6
 
 static enum jg_verdict
 decide(struct jg_memory_class *class, struct jg_memory_claim *claim, const struct jg_memory_chain *chain,
-       int64_t now_ms, struct jg_op *op)
+       int64_t now_ms, struct jg_op *op, bool *for_class)
 {
     if (is_over(class, chain, now_ms, op))
         return JG_SKIP;
     op->reason = JG_REASON_NONE;
     if (op->candidate_of && !jg_memory_is_owner(claim, op) && original_stands(class, claim, now_ms, op))
         return JG_SKIP;
-    enum jg_verdict verdict = ask(class, now_ms, op);
+    enum jg_verdict verdict = ask(class, now_ms, op, for_class);
     if (verdict != JG_HOLD || op->resumed || op->hold_max <= 0 || class->held < op->hold_max)
         return verdict;
     return say(op, JG_LATER, JG_REASON_FULL);
@@ -255,18 +283,19 @@ jg_memory_admit(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
     struct jg_memory_claim *claim = jg_memory_find_claim(class, op, now_ms);
     struct jg_memory_chain *chain = is_recorded(op) ? jg_memory_find_chain(class, op->jid, now_ms) : NULL;
     bool runs = lasts && jg_memory_member(class, op->member, now_ms);
+    bool for_class = false;
     op->epoch = class->epoch;
     op->original[0] = op->next[0] = '\0';
     op->next_waits = false;
     op->token = 0;
     op->load_now = -1;
     op->gauge = JG_GAUGE_FINE;
-    op->verdict = runs ? say(op, JG_RUN, JG_REASON_NONE) : decide(class, claim, chain, now_ms, op);
+    op->verdict = runs ? say(op, JG_RUN, JG_REASON_NONE) : decide(class, claim, chain, now_ms, op, &for_class);
     switch (op->verdict) {
     case JG_SKIP:
         return skip(class, claim, now_ms, op);
     case JG_HOLD:
-        return hold(class, claim, chain, now_ms, op);
+        return hold(class, claim, chain, now_ms, op, for_class);
     case JG_RUN:
         return run(class, claim, now_ms, op, runs);
     case JG_LATER:
@@ -324,6 +353,8 @@ jg_memory_renew(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
         jg_map_remove(&class->run, entry);
         freed = true;
     }
+    if (!alive)
+        jg_memory_leave_key_run(class, op);
     if (freed)
         jg_memory_wake_resumer(class);
     struct jg_memory_claim *claim = jg_memory_find_claim(class, op, now_ms);

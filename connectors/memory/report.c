@@ -50,6 +50,7 @@ report_limits(const struct jg_memory_class *class, int64_t now_ms, struct jg_cla
     out->limit = class->limit;
     out->override = class->override;
     out->tickets = (int64_t) class->tickets.count;
+    out->per_key = class->per_key;
     out->held = class->held;
     out->oldest_held_ms = class->oldest_held_ms;
     out->lease = class->lease;
@@ -206,6 +207,7 @@ jg_memory_tickets(struct jg_store *base, const char *class_name,
             continue;
         strcpy(report.jid, entry->key);
         strcpy(report.position, ticket->position ? ticket->position : "");
+        strcpy(report.limit_key, ticket->limit_key);
         jg_buf_append(&tickets, &report, sizeof report);
     }
     jg_memory_unlock(store->memory);
@@ -283,6 +285,22 @@ jg_memory_job_report(struct jg_store *base, const char *class_name, const char *
             out->chain_number = chain->number;
             strcpy(out->chain_member, chain->member);
         }
+    }
+    jg_memory_unlock(store->memory);
+    return JG_OK;
+}
+
+enum jg_err
+jg_memory_key_report(struct jg_store *base, const char *class_name, const char *limit_key, struct jg_key_report *out)
+{
+    struct jg_memory_store *store = cast(base);
+    int64_t now_ms = jg_memory_lock(store->memory);
+    struct jg_memory_class *class = jg_memory_class(store, class_name);
+    *out = (struct jg_key_report){.running = 0};
+    if (class) {
+        out->running = jg_memory_key_runs(class, limit_key, now_ms);
+        out->tickets = jg_memory_key_tickets(class, limit_key);
+        out->marked = jg_map_find(&class->marks, limit_key, now_ms);
     }
     jg_memory_unlock(store->memory);
     return JG_OK;

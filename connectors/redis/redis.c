@@ -109,6 +109,7 @@ static const struct jg_store_vtable redis_vtable = {
     .tickets = jg_redis_tickets,
     .leases = jg_redis_leases,
     .job_report = jg_redis_job_report,
+    .key_report = jg_redis_key_report,
     .check = jg_redis_check,
     .duplicates = jg_redis_duplicates,
 };

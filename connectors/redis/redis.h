@@ -61,6 +61,8 @@ JG_MUST_USE enum jg_err jg_redis_since(struct jg_redis *redis, int64_t deadline_
 enum jg_err jg_redis_watch(struct jg_store *store, struct jg_watch **out);
 
 /* In check.c. */
+enum jg_err jg_redis_key_report(struct jg_store *store, const char *class_name, const char *limit_key,
+                                struct jg_key_report *out);
 enum jg_err jg_redis_check(struct jg_store *store,
                            void (*each)(void *opaque, enum jg_log_level level, const char *text), void *opaque);
 

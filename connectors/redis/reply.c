@@ -311,6 +311,19 @@ jg_reply_numbered(const char *text, int64_t *number, const char **rest)
 }
 
 bool
+jg_reply_ticket(const char *rest, struct jg_ticket_report *out)
+{
+    size_t size = strcspn(rest, " ");
+    const char *key = rest[size] ? rest + size + 1 : "";
+    if (size >= sizeof out->position || (key[0] && strlen(key) != JG_KEY_CHARS))
+        return false;
+    memcpy(out->position, rest, size);
+    out->position[size] = '\0';
+    strcpy(out->limit_key, key);
+    return true;
+}
+
+bool
 jg_reply_sync(const redisReply *reply, struct jg_op *op)
 {
     struct jg_override override;

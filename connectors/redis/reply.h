@@ -45,6 +45,9 @@ JG_MUST_USE bool jg_reply_override(const char *text, struct jg_override *out);
 /* `<number> <rest>`: the number, and where the rest begins. */
 JG_MUST_USE bool jg_reply_numbered(const char *text, int64_t *number, const char **rest);
 
+/* What follows the time of a ticket: `[<position>][ <limit key>]`. */
+JG_MUST_USE bool jg_reply_ticket(const char *rest, struct jg_ticket_report *out);
+
 /* The value of a line `name:value` in the text of INFO; empty: there is none. */
 void jg_reply_info(const redisReply *info, const char *name, char *out, size_t out_bytes);
 

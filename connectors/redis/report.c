@@ -262,13 +262,12 @@ read_tickets(void *opaque, size_t index, const redisReply *reply)
         return false;
     for (size_t i = 0; i + 1 < reply->elements; i += 2) {
         struct jg_ticket_report ticket;
-        char text[JG_MEMBER_MAX_BYTES + 32];
+        char text[JG_MEMBER_MAX_BYTES + JG_KEY_CHARS + 32];
         const char *position;
         if (!jg_reply_text(reply->element[i], ticket.jid, sizeof ticket.jid) ||
             !jg_reply_text(reply->element[i + 1], text, sizeof text) ||
-            !jg_reply_numbered(text, &ticket.taken_ms, &position) || strlen(position) >= sizeof ticket.position)
+            !jg_reply_numbered(text, &ticket.taken_ms, &position) || !jg_reply_ticket(position, &ticket))
             continue;
-        strcpy(ticket.position, position);
         walk->each(walk->opaque, &ticket);
     }
     return true;

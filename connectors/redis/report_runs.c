@@ -308,3 +308,72 @@ jg_redis_job_report(struct jg_store *store, const char *class_name, const char *
     }
     return jg_report_end(&report, err);
 }
+
+/* --- one limit's key --- */
+
+struct key_read {
+    const char *limit_key;
+    struct jg_key_report *out;
+    int64_t now_ms;
+};
+
+static bool
+read_key(void *opaque, size_t index, const redisReply *reply)
+{
+    struct key_read *read = opaque;
+    struct jg_key_report *out = read->out;
+    int64_t until_ms;
+    if (index == 0)
+        return jg_reply_time(reply, &read->now_ms);
+    if (index == 1) {
+        if (!jg_reply_integer(reply, &until_ms))
+            return false;
+        out->marked = until_ms > read->now_ms;
+        return true;
+    }
+    if (!jg_reply_is_array(reply, JG_REPLY_ANY))
+        return false;
+    for (size_t i = 0; i + 1 < reply->elements; i += 2) {
+        struct jg_ticket_report ticket;
+        char text[JG_MEMBER_MAX_BYTES + JG_KEY_CHARS + 32];
+        const char *rest;
+        if (index == 2)
+            out->running += jg_reply_integer(reply->element[i + 1], &until_ms) && until_ms > read->now_ms;
+        else
+            out->tickets += jg_reply_text(reply->element[i + 1], text, sizeof text) &&
+                            jg_reply_numbered(text, &ticket.taken_ms, &rest) && jg_reply_ticket(rest, &ticket) &&
+                            strcmp(ticket.limit_key, read->limit_key) == 0;
+    }
+    return true;
+}
+
+enum jg_err
+jg_redis_key_report(struct jg_store *store, const char *class_name, const char *limit_key, struct jg_key_report *out)
+{
+    static const char *const all[] = {"0", "-1", "WITHSCORES"};
+    const char *const member[] = {limit_key};
+    struct jg_report report;
+    struct key_read read = {.limit_key = limit_key, .out = out};
+    *out = (struct jg_key_report){.running = 0};
+    enum jg_err err = jg_report_begin(&report, store);
+    if (!err) {
+        const struct {
+            const char *command, *what, *id;
+            const char *const *arguments;
+            size_t count;
+        } asked[] = {
+            {"ZSCORE", "heldk", "", member, 1},
+            {"ZRANGE", "run:", limit_key, all, 3},
+            {"HGETALL", "tkt", "", NULL, 0},
+        };
+        jg_resp_command(&report.commands, "TIME", (char *)NULL);
+        report.count = 1;
+        for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+            struct jg_buf key = jg_report_key(&report, class_name, asked[i].what, asked[i].id);
+            jg_report_add(&report, asked[i].command, &key, asked[i].arguments, asked[i].count);
+            jg_buf_clear(&key);
+        }
+        err = jg_report_ask(&report, read_key, &read);
+    }
+    return jg_report_end(&report, err);
+}

@@ -10,15 +10,16 @@
 #include "connectors/store_impl.h"
 
 const char *const jg_script_key_names[JG_SCRIPT_KEYS] = {
-    [JG_SCRIPT_KEY_NONE] = "",         [JG_SCRIPT_KEY_EPOCH] = "epoch",
-    [JG_SCRIPT_KEY_STATS] = "stats",   [JG_SCRIPT_KEY_CLAIM] = "claim",
-    [JG_SCRIPT_KEY_DUPS] = "dups",     [JG_SCRIPT_KEY_RUN] = "run",
-    [JG_SCRIPT_KEY_WAS] = "was",       [JG_SCRIPT_KEY_WAS_ORIGINAL] = "was_original",
-    [JG_SCRIPT_KEY_TKT] = "tkt",       [JG_SCRIPT_KEY_HELD] = "held",
-    [JG_SCRIPT_KEY_LIMITS] = "limits", [JG_SCRIPT_KEY_INSTANCES] = "instances",
-    [JG_SCRIPT_KEY_LEAD] = "lead",     [JG_SCRIPT_KEY_ANNOUNCED] = "announced",
-    [JG_SCRIPT_KEY_GROUP] = "group",   [JG_SCRIPT_KEY_LEASE] = "lease",
-    [JG_SCRIPT_KEY_DONE] = "done",     [JG_SCRIPT_KEY_CHAIN] = "chain",
+    [JG_SCRIPT_KEY_NONE] = "",           [JG_SCRIPT_KEY_EPOCH] = "epoch",
+    [JG_SCRIPT_KEY_STATS] = "stats",     [JG_SCRIPT_KEY_CLAIM] = "claim",
+    [JG_SCRIPT_KEY_DUPS] = "dups",       [JG_SCRIPT_KEY_RUN] = "run",
+    [JG_SCRIPT_KEY_WAS] = "was",         [JG_SCRIPT_KEY_WAS_ORIGINAL] = "was_original",
+    [JG_SCRIPT_KEY_TKT] = "tkt",         [JG_SCRIPT_KEY_HELD] = "held",
+    [JG_SCRIPT_KEY_LIMITS] = "limits",   [JG_SCRIPT_KEY_INSTANCES] = "instances",
+    [JG_SCRIPT_KEY_LEAD] = "lead",       [JG_SCRIPT_KEY_ANNOUNCED] = "announced",
+    [JG_SCRIPT_KEY_GROUP] = "group",     [JG_SCRIPT_KEY_LEASE] = "lease",
+    [JG_SCRIPT_KEY_DONE] = "done",       [JG_SCRIPT_KEY_CHAIN] = "chain",
+    [JG_SCRIPT_KEY_RUN_KEY] = "run_key", [JG_SCRIPT_KEY_HELDK] = "heldk",
 };
 
 const char *const jg_script_arg_names[JG_SCRIPT_ARGS] = {
@@ -29,6 +30,7 @@ const char *const jg_script_arg_names[JG_SCRIPT_ARGS] = {
     [JG_SCRIPT_ARG_MEMBER] = "member",
     [JG_SCRIPT_ARG_CANDIDATE_OF] = "candidate_of",
     [JG_SCRIPT_ARG_LEASE] = "lease",
+    [JG_SCRIPT_ARG_LIMIT_KEY] = "limit_key",
     [JG_SCRIPT_ARG_LOAD] = "load",
     [JG_SCRIPT_ARG_WORK] = "work",
     [JG_SCRIPT_ARG_ACTION] = "action",
@@ -87,32 +89,40 @@ const struct jg_script jg_scripts[JG_OP_KINDS] = {
                      .runs = true,
                      .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM, JG_SCRIPT_KEY_RUN,
                               JG_SCRIPT_KEY_WAS, JG_SCRIPT_KEY_WAS_ORIGINAL, JG_SCRIPT_KEY_TKT, JG_SCRIPT_KEY_HELD,
-                              JG_SCRIPT_KEY_LIMITS, JG_SCRIPT_KEY_LEASE, JG_SCRIPT_KEY_DONE, JG_SCRIPT_KEY_CHAIN},
-                     .args = {JG_SCRIPT_ARG_RUN_ID,      JG_SCRIPT_ARG_JID,           JG_SCRIPT_ARG_MODE,
-                              JG_SCRIPT_ARG_MEMBER,      JG_SCRIPT_ARG_CANDIDATE_OF,  JG_SCRIPT_ARG_RUN_TTL_MS,
-                              JG_SCRIPT_ARG_TTL_MS,      JG_SCRIPT_ARG_LIMIT,         JG_SCRIPT_ARG_RESUMED,
-                              JG_SCRIPT_ARG_LAST_TRY,    JG_SCRIPT_ARG_FRESH,         JG_SCRIPT_ARG_GRACE_MS,
-                              JG_SCRIPT_ARG_HOLD_MAX,    JG_SCRIPT_ARG_CHANNEL,       JG_SCRIPT_ARG_LEASE,
-                              JG_SCRIPT_ARG_LEASE_SKIPS, JG_SCRIPT_ARG_CAPACITY,      JG_SCRIPT_ARG_LOAD,
-                              JG_SCRIPT_ARG_DONE_TTL_MS, JG_SCRIPT_ARG_PROVISIONAL_MS},
+                              JG_SCRIPT_KEY_LIMITS, JG_SCRIPT_KEY_LEASE, JG_SCRIPT_KEY_DONE, JG_SCRIPT_KEY_CHAIN,
+                              JG_SCRIPT_KEY_RUN_KEY, JG_SCRIPT_KEY_HELDK},
+                     .args = {JG_SCRIPT_ARG_RUN_ID,       JG_SCRIPT_ARG_JID,
+                              JG_SCRIPT_ARG_MODE,         JG_SCRIPT_ARG_MEMBER,
+                              JG_SCRIPT_ARG_CANDIDATE_OF, JG_SCRIPT_ARG_RUN_TTL_MS,
+                              JG_SCRIPT_ARG_TTL_MS,       JG_SCRIPT_ARG_LIMIT,
+                              JG_SCRIPT_ARG_RESUMED,      JG_SCRIPT_ARG_LAST_TRY,
+                              JG_SCRIPT_ARG_FRESH,        JG_SCRIPT_ARG_GRACE_MS,
+                              JG_SCRIPT_ARG_HOLD_MAX,     JG_SCRIPT_ARG_CHANNEL,
+                              JG_SCRIPT_ARG_LEASE,        JG_SCRIPT_ARG_LEASE_SKIPS,
+                              JG_SCRIPT_ARG_CAPACITY,     JG_SCRIPT_ARG_LOAD,
+                              JG_SCRIPT_ARG_DONE_TTL_MS,  JG_SCRIPT_ARG_PROVISIONAL_MS,
+                              JG_SCRIPT_ARG_LIMIT_KEY,    JG_SCRIPT_ARG_PER_KEY},
                      .read = jg_reply_admit},
     [JG_OP_RENEW] = {.name = "renew",
                      .runs = true,
                      .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM, JG_SCRIPT_KEY_RUN,
-                              JG_SCRIPT_KEY_HELD, JG_SCRIPT_KEY_LEASE, JG_SCRIPT_KEY_DONE, JG_SCRIPT_KEY_CHAIN},
+                              JG_SCRIPT_KEY_HELD, JG_SCRIPT_KEY_LEASE, JG_SCRIPT_KEY_DONE, JG_SCRIPT_KEY_CHAIN,
+                              JG_SCRIPT_KEY_RUN_KEY},
                      .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_JID, JG_SCRIPT_ARG_MEMBER, JG_SCRIPT_ARG_RUN_TTL_MS,
                               JG_SCRIPT_ARG_TTL_MS, JG_SCRIPT_ARG_EPOCH_IN, JG_SCRIPT_ARG_CHANNEL, JG_SCRIPT_ARG_LEASE,
-                              JG_SCRIPT_ARG_TOKEN_IN, JG_SCRIPT_ARG_CAPACITY, JG_SCRIPT_ARG_DONE_TTL_MS},
+                              JG_SCRIPT_ARG_TOKEN_IN, JG_SCRIPT_ARG_CAPACITY, JG_SCRIPT_ARG_DONE_TTL_MS,
+                              JG_SCRIPT_ARG_LIMIT_KEY},
                      .read = jg_reply_renew},
     [JG_OP_COMPLETE] = {.name = "complete",
                         .runs = true,
                         .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM, JG_SCRIPT_KEY_RUN,
                                  JG_SCRIPT_KEY_WAS, JG_SCRIPT_KEY_HELD, JG_SCRIPT_KEY_LEASE, JG_SCRIPT_KEY_DONE,
-                                 JG_SCRIPT_KEY_CHAIN},
+                                 JG_SCRIPT_KEY_CHAIN, JG_SCRIPT_KEY_RUN_KEY, JG_SCRIPT_KEY_HELDK},
                         .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_JID, JG_SCRIPT_ARG_MODE, JG_SCRIPT_ARG_MEMBER,
                                  JG_SCRIPT_ARG_TTL_MS, JG_SCRIPT_ARG_CHANNEL, JG_SCRIPT_ARG_LEASE,
                                  JG_SCRIPT_ARG_CAPACITY, JG_SCRIPT_ARG_LOAD, JG_SCRIPT_ARG_WORK, JG_SCRIPT_ARG_FAILED,
-                                 JG_SCRIPT_ARG_DONE_TTL_MS, JG_SCRIPT_ARG_EPOCH_IN, JG_SCRIPT_ARG_LEAVE},
+                                 JG_SCRIPT_ARG_DONE_TTL_MS, JG_SCRIPT_ARG_EPOCH_IN, JG_SCRIPT_ARG_LEAVE,
+                                 JG_SCRIPT_ARG_LIMIT_KEY},
                         .read = jg_reply_complete},
     [JG_OP_TAKE] = {.name = "take",
                     .runs = true,
@@ -128,6 +138,10 @@ const struct jg_script jg_scripts[JG_OP_KINDS] = {
     [JG_OP_DROP] = {.name = "drop",
                     .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_TKT, JG_SCRIPT_KEY_HELD},
                     .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_CHANNEL, JG_SCRIPT_ARG_ITEMS},
+                    .read = jg_reply_changed},
+    [JG_OP_MARK] = {.name = "mark",
+                    .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_HELDK},
+                    .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_LEAVE, JG_SCRIPT_ARG_ITEMS},
                     .read = jg_reply_changed},
     [JG_OP_BURY] = {.name = "bury",
                     .heirs = true,
@@ -222,6 +236,8 @@ id_of(enum jg_script_key which, const struct jg_op *op, char *chain)
     case JG_SCRIPT_KEY_CHAIN:
         snprintf(chain, JG_CHAIN_CHARS + 1, "%s", op->jid);
         return chain;
+    case JG_SCRIPT_KEY_RUN_KEY:
+        return op->limit_key;
     case JG_SCRIPT_KEY_LEASE:
         return op->lease == JG_LEASE_KEY && op->kind != JG_OP_TAKE ? op->key : NULL;
     default:
@@ -236,7 +252,9 @@ append_key(struct jg_buf *out, enum jg_script_key which, struct jg_buf *key, con
     char chain[JG_CHAIN_CHARS + 1];
     const char *id = id_of(which, op, chain);
     size_t stem_bytes = key->size_bytes;
-    jg_buf_text(key, which == JG_SCRIPT_KEY_WAS_ORIGINAL ? "was" : jg_script_key_names[which]);
+    jg_buf_text(key, which == JG_SCRIPT_KEY_WAS_ORIGINAL ? "was"
+                     : which == JG_SCRIPT_KEY_RUN_KEY    ? "run"
+                                                         : jg_script_key_names[which]);
     if (id) {
         jg_buf_text(key, ":");
         jg_buf_text(key, id);
@@ -268,6 +286,9 @@ append_text(struct jg_buf *out, enum jg_script_arg arg, const char *prefix, cons
         return;
     case JG_SCRIPT_ARG_LEASE:
         jg_resp_text(out, jg_lease_name(op->lease));
+        return;
+    case JG_SCRIPT_ARG_LIMIT_KEY:
+        jg_resp_text(out, op->limit_key ? op->limit_key : "");
         return;
     case JG_SCRIPT_ARG_LOAD:
         jg_resp_text(out, op->load_key ? op->load_key : "");

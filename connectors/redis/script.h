@@ -10,8 +10,8 @@
 #include "connectors/store.h"
 
 #define JG_SCRIPT_SHA_CHARS 40
-#define JG_SCRIPT_MAX_KEYS 12
-#define JG_SCRIPT_MAX_ARGS 20
+#define JG_SCRIPT_MAX_KEYS 15
+#define JG_SCRIPT_MAX_ARGS 23
 
 enum jg_script_key {
     JG_SCRIPT_KEY_NONE,
@@ -32,6 +32,8 @@ enum jg_script_key {
     JG_SCRIPT_KEY_LEASE,
     JG_SCRIPT_KEY_DONE,
     JG_SCRIPT_KEY_CHAIN,
+    JG_SCRIPT_KEY_RUN_KEY,
+    JG_SCRIPT_KEY_HELDK,
     JG_SCRIPT_KEYS
 };
 
@@ -43,6 +45,7 @@ enum jg_script_arg {
     JG_SCRIPT_ARG_MEMBER,
     JG_SCRIPT_ARG_CANDIDATE_OF,
     JG_SCRIPT_ARG_LEASE,
+    JG_SCRIPT_ARG_LIMIT_KEY,
     JG_SCRIPT_ARG_LOAD,
     JG_SCRIPT_ARG_WORK,
     JG_SCRIPT_ARG_ACTION,

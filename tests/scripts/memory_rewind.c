@@ -31,10 +31,12 @@ copy_class(const struct jg_memory_class *from, struct jg_memory_class *to)
     struct jg_map_entry entry = to->entry;
     *to = *from;
     to->entry = entry;
-    to->claims = to->run = to->was = to->tickets = to->instances = to->leases = to->done = to->chains =
-        (struct jg_map){.room = 0};
+    to->claims = to->run = to->was = to->tickets = to->instances = to->leases = to->done = to->chains = to->key_run =
+        to->marks = (struct jg_map){.room = 0};
     copy_map(&from->claims, &to->claims, sizeof(struct jg_memory_claim));
     copy_map(&from->run, &to->run, sizeof(struct jg_map_entry));
+    copy_map(&from->key_run, &to->key_run, sizeof(struct jg_map_entry));
+    copy_map(&from->marks, &to->marks, sizeof(struct jg_map_entry));
     copy_map(&from->was, &to->was, sizeof(struct jg_memory_was));
     copy_map(&from->tickets, &to->tickets, sizeof(struct jg_memory_ticket));
     copy_map(&from->instances, &to->instances, sizeof(struct jg_memory_instance));

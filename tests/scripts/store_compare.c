@@ -140,6 +140,41 @@ compare_answers(struct comparison *cmp, unsigned key, const struct jg_op *memory
         compare_epochs(cmp, memory->epoch, redis->epoch);
 }
 
+/* The limit's key of a job: of both job keys alike. */
+static const char *
+limit_key_for(const char *jid)
+{
+    return limit_key_of((unsigned)jid[JG_CHAIN_CHARS - 1] % LIMIT_KEYS);
+}
+
+/* What limits by key add to an operation, which has its items. */
+static void
+add_keys(struct comparison *cmp, struct jg_op *op)
+{
+    static const char *limit_keys[ITEMS], *marks[ITEMS];
+    op->per_key = pick(cmp, 2) ? 0 : 1 + (int64_t)pick(cmp, 2);
+    if (pick(cmp, 4))
+        op->per_key = cmp->usual.per_key;
+    else if (!pick(cmp, 4))
+        cmp->usual.per_key = op->per_key;
+    if (op->per_key && pick(cmp, 2)) {
+        op->capacity = 0;
+        op->lease = JG_LEASE_NONE;
+        op->limit = op->limit < 0 ? 0 : op->limit;
+    }
+    if (op->per_key || (op->kind != JG_OP_ADMIT && !pick(cmp, 3)))
+        op->limit_key = limit_key_for(op->jid);
+    for (size_t i = 0; op->kind == JG_OP_TAKE && i < op->item_count; i++)
+        limit_keys[i] = pick(cmp, 4) ? limit_key_for(op->items[i]) : NULL;
+    op->limit_keys = pick(cmp, 4) ? limit_keys : NULL;
+    if (op->kind != JG_OP_MARK)
+        return;
+    for (size_t i = 0; i < op->item_count; i++)
+        marks[i] = pick(cmp, 2) ? limit_key_of(pick(cmp, LIMIT_KEYS)) : key_of(pick(cmp, KEYS));
+    op->items = marks;
+    op->leave = pick(cmp, 3);
+}
+
 /* What limits add to an operation. */
 static void
 add_limits(struct comparison *cmp, struct jg_op *op)
@@ -184,7 +219,6 @@ add_more(struct comparison *cmp, struct jg_op *op, unsigned *token)
     op->lease = leases[pick(cmp, sizeof leases / sizeof leases[0])];
     op->lease_skips = pick(cmp, 2);
     op->capacity = pick(cmp, 2) ? 0 : 2;
-    op->per_key = pick(cmp, 2) ? 0 : 1;
     op->load_key = pick(cmp, 5) ? cmp->load_key : NULL;
     op->work_key = pick(cmp, 3) ? cmp->work_key : NULL;
     op->failed = op->kind == JG_OP_COMPLETE && !pick(cmp, 8);
@@ -216,12 +250,12 @@ static struct jg_op
 random_op(struct comparison *cmp, unsigned *key, unsigned *epoch, unsigned *token)
 {
     static const enum jg_op_kind kinds[] = {
-        JG_OP_CLAIM,   JG_OP_CLAIM,   JG_OP_CLAIM, JG_OP_CLAIM, JG_OP_CONFIRM, JG_OP_CONFIRM,  JG_OP_CONFIRM,
-        JG_OP_KEEP,    JG_OP_ADMIT,   JG_OP_ADMIT, JG_OP_ADMIT, JG_OP_ADMIT,   JG_OP_ADMIT,    JG_OP_RENEW,
-        JG_OP_RENEW,   JG_OP_TAKE,    JG_OP_TAKE,  JG_OP_PLACE, JG_OP_DROP,    JG_OP_COMPLETE, JG_OP_COMPLETE,
-        JG_OP_RELEASE, JG_OP_BURY,    JG_OP_SYNC,  JG_OP_LEAD,  JG_OP_GROUP,   JG_OP_ANNOUNCE, JG_OP_TAKE,
-        JG_OP_TAKE,    JG_OP_PLACE,   JG_OP_PLACE, JG_OP_DROP,  JG_OP_SYNC,    JG_OP_ADMIT,    JG_OP_ADMIT,
-        JG_OP_ADMIT,   JG_OP_COMPLETE};
+        JG_OP_CLAIM,   JG_OP_CLAIM,    JG_OP_CLAIM, JG_OP_CLAIM, JG_OP_CONFIRM, JG_OP_CONFIRM,  JG_OP_CONFIRM,
+        JG_OP_KEEP,    JG_OP_ADMIT,    JG_OP_ADMIT, JG_OP_ADMIT, JG_OP_ADMIT,   JG_OP_ADMIT,    JG_OP_RENEW,
+        JG_OP_RENEW,   JG_OP_TAKE,     JG_OP_TAKE,  JG_OP_PLACE, JG_OP_DROP,    JG_OP_COMPLETE, JG_OP_COMPLETE,
+        JG_OP_RELEASE, JG_OP_BURY,     JG_OP_SYNC,  JG_OP_LEAD,  JG_OP_GROUP,   JG_OP_ANNOUNCE, JG_OP_TAKE,
+        JG_OP_TAKE,    JG_OP_PLACE,    JG_OP_PLACE, JG_OP_DROP,  JG_OP_SYNC,    JG_OP_ADMIT,    JG_OP_ADMIT,
+        JG_OP_ADMIT,   JG_OP_COMPLETE, JG_OP_MARK,  JG_OP_MARK};
     static char member[JG_MEMBER_MAX_BYTES];
     *key = pick(cmp, KEYS);
     *epoch = cmp->epoch_count ? cmp->epoch_count - 1 - pick(cmp, cmp->epoch_count < 2 ? 1 : 2) : 0;
@@ -251,6 +285,7 @@ random_op(struct comparison *cmp, unsigned *key, unsigned *epoch, unsigned *toke
     op.leave = op.kind == JG_OP_COMPLETE && !pick(cmp, 8);
     op.resumed = op.resumed || comes_again;
     add_names(cmp, &op);
+    add_keys(cmp, &op);
     return op;
 }
 
@@ -262,7 +297,7 @@ note_op(struct comparison *cmp, const struct jg_op *op, unsigned key, unsigned e
         snprintf(items + 3 * i, sizeof items - 3 * i, " %.2s", op->items[i] + strlen(op->items[i]) - 2);
     note(cmp,
          "%-8s %s of key %u, %s, candidate_of=%s, on %s, epoch %u, limit %d%s%s%s hold_max %d held_in %d override "
-         "%d:%d%s%s%s items%s, lease %s%s token %u capacity %d%s%s%s done_ttl_ms %d",
+         "%d:%d%s%s%s items%s, lease %s%s token %u capacity %d%s%s%s done_ttl_ms %d limit_key %s of %d%s",
          jg_scripts[op->kind].name, op->jid + JG_CHAIN_CHARS - 1, key, jg_dedup_name(op->dedup),
          op->candidate_of ? op->candidate_of + JG_CHAIN_CHARS - 1 : "-",
          strchr(op->member, '@') ? strchr(op->member, '@') + 1 : op->member, epoch, (int)op->limit,
@@ -270,7 +305,8 @@ note_op(struct comparison *cmp, const struct jg_op *op, unsigned key, unsigned e
          (int)op->held_in, op->override_in.set, (int)op->override_in.limit, op->override_now ? " now" : "",
          op->leave ? " leave" : "", op->force ? " force" : "", items, jg_lease_name(op->lease),
          op->lease_skips ? " skips" : "", token, (int)op->capacity, op->load_key ? " load" : "",
-         op->work_key ? " work" : "", op->failed ? " failed" : "", (int)op->done_ttl_ms);
+         op->work_key ? " work" : "", op->failed ? " failed" : "", (int)op->done_ttl_ms,
+         op->limit_key ? op->limit_key + JG_KEY_CHARS - 1 : "-", (int)op->per_key, op->limit_keys ? " keys" : "");
 }
 
 static void
@@ -307,6 +343,13 @@ note_sights(struct comparison *cmp, const struct jg_op *op)
         [SAW_LEASED_AGAIN] = renew && op->changed,
         [SAW_LEASED_OVER] = renew && !op->changed,
         [SAW_KEY_GRANT] = take && op->granted > 0 && memchr(op->grants, JG_GRANT_KEY, op->item_count) != NULL,
+        [SAW_KEY] = hold && op->reason == JG_REASON_KEY,
+        [SAW_LATER_KEY] = later && op->reason == JG_REASON_KEY,
+        [SAW_KEYED_RUN] = admit && op->verdict == JG_RUN && op->limit_key && op->limit == 0 && !op->lease,
+        [SAW_KEYED_BEHIND] = hold && op->reason == JG_REASON_BEHIND && op->limit_key,
+        [SAW_KEYED_GRANT] = take && op->granted > 0 && op->per_key_now > 0 && op->reason == JG_REASON_NONE,
+        [SAW_MARKED] = op->kind == JG_OP_MARK && op->changed && !op->leave,
+        [SAW_UNMARKED] = op->kind == JG_OP_MARK && op->changed && op->leave,
         [SAW_LEASED_GRANT] = take && op->granted > 0 && op->limit_now == 0 && op->tickets > 0,
     };
     for (int i = 0; i < SIGHTS; i++)

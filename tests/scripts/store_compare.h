@@ -10,6 +10,7 @@
 #define INSTANCES 2
 #define EPOCHS 64
 #define TOKENS 64
+#define LIMIT_KEYS 2
 #define LINKS 3 /* of a chain */
 #define ITEMS 8 /* of an operation, at most */
 #define HISTORY 40
@@ -49,6 +50,13 @@ enum sight {
     SAW_LEASED_OVER,
     SAW_LEASED_GRANT,
     SAW_KEY_GRANT,
+    SAW_KEY,
+    SAW_LATER_KEY,
+    SAW_KEYED_RUN,
+    SAW_KEYED_BEHIND,
+    SAW_KEYED_GRANT,
+    SAW_MARKED,
+    SAW_UNMARKED,
     SIGHTS
 };
 #define LONG_RUN 5000
@@ -70,7 +78,7 @@ struct comparison {
     char ran_jid[JG_JID_CHARS + 1], ran_member[JG_MEMBER_MAX_BYTES];
     uint64_t random;
     uint64_t seed;
-    char history[HISTORY][600];
+    char history[HISTORY][700];
     unsigned steps;
 };
 

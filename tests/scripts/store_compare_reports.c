@@ -94,7 +94,10 @@ compare_tickets(struct comparison *cmp)
         for (size_t j = 0; j < all[SUBJECT_REDIS].count; j++)
             if (strcmp(all[SUBJECT_REDIS].entries[j].jid, memory->jid) == 0)
                 redis = &all[SUBJECT_REDIS].entries[j];
-        compare_check(cmp, redis && strcmp(memory->position, redis->position) == 0, "a ticket");
+        compare_check(cmp,
+                      redis && strcmp(memory->position, redis->position) == 0 &&
+                          strcmp(memory->limit_key, redis->limit_key) == 0,
+                      "a ticket");
         compare_check(cmp, compare_near(memory->taken_ms - cmp->sides[SUBJECT_MEMORY].shift_ms, redis->taken_ms),
                       "age of a ticket");
     }
@@ -109,6 +112,7 @@ compare_limits(struct comparison *cmp, const struct jg_class_report *memory, con
                       !memory->override.at_ms == !redis->override.at_ms,
                   "override");
     compare_check(cmp, memory->tickets == redis->tickets, "number of tickets");
+    compare_check(cmp, memory->per_key == redis->per_key, "limit by key as told");
     compare_check(cmp,
                   memory->lease == redis->lease && memory->capacity == redis->capacity &&
                       strcmp(memory->load_key, redis->load_key) == 0 && strcmp(memory->work_key, redis->work_key) == 0,
@@ -185,6 +189,19 @@ compare_job(struct comparison *cmp, const char *jid)
                   "a chain");
 }
 
+static void
+compare_key(struct comparison *cmp, const char *limit_key)
+{
+    struct jg_key_report report[2];
+    for (int side = 0; side < 2; side++)
+        compare_check(
+            cmp, !jg_store_key_report(cmp->sides[side].store, cmp->sides[side].class_name, limit_key, &report[side]),
+            "a report that failed");
+    compare_check(cmp, report[0].running == report[1].running, "runs of a limit's key");
+    compare_check(cmp, report[0].tickets == report[1].tickets, "tickets of a limit's key");
+    compare_check(cmp, report[0].marked == report[1].marked, "mark of a key");
+}
+
 void
 compare_class(struct comparison *cmp)
 {
@@ -212,6 +229,10 @@ compare_class(struct comparison *cmp)
             compare_job(cmp, link_of_chain(jid_of(key, job), job % LINKS));
         }
     }
+    for (unsigned key = 0; key < LIMIT_KEYS; key++)
+        compare_key(cmp, limit_key_of(key));
+    for (unsigned key = 0; key < KEYS; key++)
+        compare_key(cmp, key_of(key));
     compare_duplicates(cmp);
     compare_limits(cmp, &report[SUBJECT_MEMORY], &report[SUBJECT_REDIS]);
     compare_tickets(cmp);

@@ -10,10 +10,11 @@
  * limited KEY JOB          -> admit with a limit of 1: run | hold | later | skip
  * leased, chained KEY JOB  -> admit with a lease of the class, with a capacity of 5; leased_renew, leased_complete,
  *                             chained_complete KEY JOB: of such
- * graced KEY JOB           -> the same, with a grace of 500 ms
- * sync, override KEY JOB   -> told, likewise: a limit of 1 in the settings; an override of 1
- * take KEY JOB [COUNT]     -> how many tickets; for COUNT jobs of the keys KEY, KEY+1 ...
- * place, drop, bury, lead, leave, group, announce KEY JOB
+ * keyed KEY JOB            -> admit with a limit by key of 1, a key for each KEY; keyed_renew, keyed_complete,
+ * keyed_sync mark, unmark KEY JOB     -> the key of such a limit: changed | unchanged graced KEY JOB           -> the
+ * same, with a grace of 500 ms sync, override KEY JOB   -> told, likewise: a limit of 1 in the settings; an override of
+ * 1 take KEY JOB [COUNT]     -> how many tickets; for COUNT jobs of the keys KEY, KEY+1 ... place, drop, bury, lead,
+ * leave, group, announce KEY JOB
  *                          -> changed | unchanged | estore, likewise
  * watch                    -> ok | estore; woken -> yes | no: within a second; unwatch -> ok
  * tickets, check           -> ok | estore, likewise; what check finds goes to standard error
@@ -97,6 +98,7 @@ struct word {
     int64_t grace_ms;
     enum jg_lease lease;
     int64_t capacity;
+    int64_t per_key;
 };
 
 static const char *
@@ -105,6 +107,7 @@ carry_out(const struct word *word, unsigned key, unsigned number, size_t count)
     enum jg_op_kind kind = word->kind;
     static struct jg_op ops[MOST_OPS];
     static char keys[MOST_OPS][JG_KEY_CHARS + 1], jids[MOST_OPS][JG_JID_CHARS + 1];
+    static char limit_keys[MOST_OPS][JG_KEY_CHARS + 1];
     static char members[MOST_OPS][JG_JID_CHARS + 32];
     static const char *items[MOST_OPS];
     static int64_t epoch, token; /* of the last admission */
@@ -118,9 +121,12 @@ carry_out(const struct word *word, unsigned key, unsigned number, size_t count)
         items[item_count++] = jids[0];
         items[item_count] = "jobs/0/17";
         item_count += kind == JG_OP_PLACE;
+    } else if (kind == JG_OP_MARK) {
+        items[item_count++] = limit_keys[0];
     }
     for (size_t i = 0; i < count; i++) {
         strcpy(keys[i], key_of(key + (unsigned)i));
+        strcpy(limit_keys[i], limit_key_of(key + (unsigned)i));
         strcpy(jids[i], jid_of(key + (unsigned)i, number));
         snprintf(members[i], sizeof members[i], "%s@shell@jobs/0/17", jids[i]);
         ops[i] = (struct jg_op){.kind = kind,
@@ -133,6 +139,8 @@ carry_out(const struct word *word, unsigned key, unsigned number, size_t count)
                                 .lease = word->lease,
                                 .capacity = word->capacity,
                                 .load_key = word->capacity ? "load" : NULL,
+                                .limit_key = word->per_key ? limit_keys[i] : NULL,
+                                .per_key = word->per_key,
                                 .done_ttl_ms = word->lease || word->capacity ? 60000 : 0,
                                 .token_in = token,
                                 .grace_ms = word->grace_ms,
@@ -161,8 +169,8 @@ carry_out(const struct word *word, unsigned key, unsigned number, size_t count)
 static void
 do_fork(unsigned key, unsigned number)
 {
-    static const struct word claim = {"claim", JG_OP_CLAIM, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE,
-                                      0};
+    static const struct word claim = {
+        "claim", JG_OP_CLAIM, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0, 0};
     int64_t began_ms = jg_clock_ms();
     fflush(NULL);
     pid_t child = fork();
@@ -249,32 +257,38 @@ static bool
 do_operation(const char *line)
 {
     static const struct word words[] = {
-        {"claim", JG_OP_CLAIM, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0},
-        {"confirm", JG_OP_CONFIRM, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0},
-        {"keep", JG_OP_KEEP, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0},
-        {"release", JG_OP_RELEASE, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0},
-        {"admit", JG_OP_ADMIT, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0},
-        {"executed", JG_OP_ADMIT, JG_DEDUP_UNTIL_EXECUTED, 0, false, false, 0, JG_LEASE_NONE, 0},
-        {"renew", JG_OP_RENEW, JG_DEDUP_UNTIL_EXECUTED, 0, false, false, 0, JG_LEASE_NONE, 0},
-        {"complete", JG_OP_COMPLETE, JG_DEDUP_UNTIL_EXECUTED, 0, false, false, 0, JG_LEASE_NONE, 0},
-        {"limited", JG_OP_ADMIT, JG_DEDUP_UNTIL_EXECUTING, 1, false, false, 0, JG_LEASE_NONE, 0},
-        {"leased", JG_OP_ADMIT, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_CLASS, 0},
-        {"leased_renew", JG_OP_RENEW, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_CLASS, 0},
-        {"leased_complete", JG_OP_COMPLETE, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_CLASS, 0},
-        {"leased_leave", JG_OP_COMPLETE, JG_DEDUP_UNTIL_EXECUTING, 0, true, false, 0, JG_LEASE_CLASS, 0},
-        {"chained", JG_OP_ADMIT, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 5},
-        {"chained_complete", JG_OP_COMPLETE, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 5},
-        {"graced", JG_OP_ADMIT, JG_DEDUP_UNTIL_EXECUTING, 1, false, false, 500, JG_LEASE_NONE, 0},
-        {"sync", JG_OP_SYNC, JG_DEDUP_UNTIL_EXECUTING, 1, false, false, 0, JG_LEASE_NONE, 0},
-        {"override", JG_OP_SYNC, JG_DEDUP_UNTIL_EXECUTING, 1, false, true, 0, JG_LEASE_NONE, 0},
-        {"take", JG_OP_TAKE, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0},
-        {"place", JG_OP_PLACE, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0},
-        {"drop", JG_OP_DROP, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0},
-        {"bury", JG_OP_BURY, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0},
-        {"lead", JG_OP_LEAD, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0},
-        {"leave", JG_OP_LEAD, JG_DEDUP_UNTIL_EXECUTING, 0, true, false, 0, JG_LEASE_NONE, 0},
-        {"group", JG_OP_GROUP, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0},
-        {"announce", JG_OP_ANNOUNCE, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0},
+        {"claim", JG_OP_CLAIM, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0, 0},
+        {"confirm", JG_OP_CONFIRM, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0, 0},
+        {"keep", JG_OP_KEEP, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0, 0},
+        {"release", JG_OP_RELEASE, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0, 0},
+        {"admit", JG_OP_ADMIT, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0, 0},
+        {"executed", JG_OP_ADMIT, JG_DEDUP_UNTIL_EXECUTED, 0, false, false, 0, JG_LEASE_NONE, 0, 0},
+        {"renew", JG_OP_RENEW, JG_DEDUP_UNTIL_EXECUTED, 0, false, false, 0, JG_LEASE_NONE, 0, 0},
+        {"complete", JG_OP_COMPLETE, JG_DEDUP_UNTIL_EXECUTED, 0, false, false, 0, JG_LEASE_NONE, 0, 0},
+        {"limited", JG_OP_ADMIT, JG_DEDUP_UNTIL_EXECUTING, 1, false, false, 0, JG_LEASE_NONE, 0, 0},
+        {"leased", JG_OP_ADMIT, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_CLASS, 0, 0},
+        {"leased_renew", JG_OP_RENEW, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_CLASS, 0, 0},
+        {"leased_complete", JG_OP_COMPLETE, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_CLASS, 0, 0},
+        {"leased_leave", JG_OP_COMPLETE, JG_DEDUP_UNTIL_EXECUTING, 0, true, false, 0, JG_LEASE_CLASS, 0, 0},
+        {"chained", JG_OP_ADMIT, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 5, 0},
+        {"chained_complete", JG_OP_COMPLETE, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 5, 0},
+        {"graced", JG_OP_ADMIT, JG_DEDUP_UNTIL_EXECUTING, 1, false, false, 500, JG_LEASE_NONE, 0, 0},
+        {"sync", JG_OP_SYNC, JG_DEDUP_UNTIL_EXECUTING, 1, false, false, 0, JG_LEASE_NONE, 0, 0},
+        {"override", JG_OP_SYNC, JG_DEDUP_UNTIL_EXECUTING, 1, false, true, 0, JG_LEASE_NONE, 0, 0},
+        {"take", JG_OP_TAKE, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0, 0},
+        {"place", JG_OP_PLACE, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0, 0},
+        {"drop", JG_OP_DROP, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0, 0},
+        {"bury", JG_OP_BURY, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0, 0},
+        {"lead", JG_OP_LEAD, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0, 0},
+        {"leave", JG_OP_LEAD, JG_DEDUP_UNTIL_EXECUTING, 0, true, false, 0, JG_LEASE_NONE, 0, 0},
+        {"group", JG_OP_GROUP, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0, 0},
+        {"keyed", JG_OP_ADMIT, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0, 1},
+        {"keyed_renew", JG_OP_RENEW, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0, 1},
+        {"keyed_complete", JG_OP_COMPLETE, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0, 1},
+        {"keyed_sync", JG_OP_SYNC, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0, 1},
+        {"mark", JG_OP_MARK, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0, 0},
+        {"unmark", JG_OP_MARK, JG_DEDUP_UNTIL_EXECUTING, 0, true, false, 0, JG_LEASE_NONE, 0, 0},
+        {"announce", JG_OP_ANNOUNCE, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0, 0},
     };
     char word[32];
     unsigned key = 0, number = 0, count = 1;

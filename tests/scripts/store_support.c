@@ -53,6 +53,14 @@ jid_of(unsigned key, unsigned number)
 }
 
 const char *
+limit_key_of(unsigned number)
+{
+    char *text = next_text();
+    snprintf(text, 160, "%032x", number + 0xf000);
+    return text;
+}
+
+const char *
 member_of(const char *jid, unsigned instance)
 {
     return member_at(jid, instance, 17);
@@ -271,7 +279,7 @@ advance_key(struct subject *subject, const redisReply *key, int64_t ms)
         ignore(subject_command(subject, "HINCRBY %s at %lld", key->str, -(long long)ms));
     if (ends_with(key, "}:tkt") || ends_with(key, "}:instances"))
         advance_times(subject, key, ms);
-    if (!ends_with(key, "}:run"))
+    if (!ends_with(key, "}:run") && !strstr(key->str, "}:run:") && !ends_with(key, "}:heldk"))
         return;
     redisReply *members = subject_command(subject, "ZRANGE %s 0 -1", key->str);
     for (size_t i = 0; i < members->elements; i++)

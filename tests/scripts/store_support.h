@@ -51,6 +51,7 @@ void must_hold(bool holds, const char *what, const char *file, int line);
 /* A jid of the key, and the key, of small numbers. Static storage, one of 64 in turn. */
 const char *key_of(unsigned key);
 const char *jid_of(unsigned key, unsigned number);
+const char *limit_key_of(unsigned number);
 const char *member_of(const char *jid, unsigned instance);
 /* A later one of a jid's chain; number 0: itself. A run at another position than member_of's. */
 const char *link_of_chain(const char *jid, unsigned number);

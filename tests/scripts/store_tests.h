@@ -156,6 +156,23 @@
     X(a_take_stops_at_the_classs_bar_but_for_what_has_a_ticket)                                                        \
     X(a_take_answers_how_many_of_a_key_the_settings_allow)                                                             \
     X(a_take_is_told_what_is_known_of_its_items_and_refuses_nonsense)                                                  \
+    X(a_limit_by_key_holds_the_second_job_of_a_key_and_lets_another_key_run)                                           \
+    X(each_instance_admits_by_its_own_number_of_a_key)                                                                 \
+    X(newcomers_go_behind_held_jobs_of_their_own_key_only)                                                             \
+    X(a_mark_is_refreshed_and_forgotten_after_ten_minutes)                                                             \
+    X(a_key_whose_tickets_take_all_that_is_free_lets_no_newcomer_in)                                                   \
+    X(a_take_counts_the_runs_and_the_tickets_of_each_key)                                                              \
+    X(a_ticketed_job_waits_for_its_key_and_is_held_at_its_last_try)                                                    \
+    X(beside_its_keys_a_class_has_its_own_limit)                                                                       \
+    X(what_waits_for_its_own_key_keeps_no_other_key_out_of_the_classs_slots)                                           \
+    X(a_pause_counts_for_a_class_with_keys_and_what_was_held_goes_first)                                               \
+    X(a_dead_consumers_slot_of_a_key_comes_back_by_its_time)                                                           \
+    X(a_job_that_leaves_frees_the_slot_of_its_key)                                                                     \
+    X(a_run_puts_its_slot_of_a_key_back_when_the_store_lost_its_data)                                                  \
+    X(a_shorter_ttl_of_another_instance_ends_no_slot_of_a_key_early)                                                   \
+    X(a_successor_that_waits_lets_newcomers_of_its_key_go_behind_it)                                                   \
+    X(with_leases_of_job_keys_newcomers_go_behind_their_own_key_only)                                                  \
+    X(an_operation_with_half_a_limit_by_key_is_refused)                                                                \
     X(a_take_says_why_nothing_is_granted)                                                                              \
     X(a_take_gives_one_ticket_for_each_job_key)                                                                        \
     X(an_override_counts_for_classes_with_a_lease_or_a_capacity_too)                                                   \

@@ -99,6 +99,15 @@ COSTS = [
     ("chained 8 1", 15),  # its gauge does not exist
     ("chained_complete 8 1", 17),  # a successor with a claim
     ("chained 8 1", 7),  # done
+    ("keyed 9 1", 15),
+    ("keyed 9 1", 9),  # told again
+    ("keyed 9 2", 13),  # held
+    ("keyed_renew 9 1", 8),
+    ("keyed_sync 9 1", 6),
+    ("take 9 2", 10),  # a ticket, among keys
+    ("keyed_complete 9 1", 8),
+    ("mark 9 1", 5),
+    ("unmark 9 1", 4),
     ("override 6 1", 5),
 ]
 

@@ -1,10 +1,12 @@
 -- admit: may this job start now?
 -- KEYS  1 epoch  2 stats  3 claim  4 run  5 was  6 was_original  7 tkt  8 held  9 limits  10 lease  11 done  12 chain
+--       13 run_key  14 heldk
 -- ARGV  1 run_id  2 jid  3 mode  4 member  5 candidate_of  6 run_ttl_ms  7 ttl_ms  8 limit
 --       9 resumed  10 last_try  11 fresh  12 grace_ms  13 hold_max  14 channel  15 lease  16 lease_skips
---       17 capacity  18 load  19 done_ttl_ms  20 provisional_ms
+--       17 capacity  18 load  19 done_ttl_ms  20 provisional_ms  21 limit_key  22 per_key
 -- OUT   {verdict, original, epoch, reason, token, next, waits, load, gauge}     verdict: run, skip, hold, later; reason:
---       none, limit, behind, paused, grace, full, lease, capacity, done, taken, copy; gauge: fine, absent, wrong
+--       none, limit, behind, paused, grace, full, lease, capacity, key, done, taken, copy; gauge: fine, absent,
+--       wrong
 -- TIME  the server's, never the caller's
 -- AGAIN who is no candidate never gets skip, but for leases and chains. A candidate that got run may get skip, but only
 --       once its original is certain to come up, or came up, after the candidate was produced; while its run is a member
@@ -16,14 +18,23 @@
 --       until_executed 5 more (4 and 1 when the member runs already); held 11 at most, 2 more the claim's owner. A lease
 --       without a limit: until_executing 14 more (6 when the member runs already), held 14, 2 more where others end as
 --       no-ops, 2 more when it has an owner; a capacity: 12 more, and 1 when its gauge exists; done or a copy: 3 to 6
---       more. 1 more when runs have expired, and when the lease was one's that has
+--       more. 1 more when runs have expired, and when the lease was one's that has. A limit by key without another:
+--       until_executing 12 more (6 when the member runs already), held 13 at most; 2 or 3 more with tickets out. With
+--       what else is asked for likewise; where a lease is the job key's, 2 or 3 more when held, as with tickets out
+--
+-- With a limit by key, or a lease of job keys that newcomers wait for, newcomers go behind held jobs of their own key
+-- alone; and behind all that could go but for the class's own bar (`w` of `held`; tickets that are out).
 
 local jid, mode, member, candidate_of, run_ttl_ms, ttl_ms = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local own_limit, resumed, last_try, hold_max = tonumber(ARGV[8]), ARGV[9] == '1', ARGV[10] == '1', tonumber(ARGV[13])
 local leased, lease_skips, capacity = ARGV[15] ~= 'none', ARGV[16] == '1', tonumber(ARGV[17])
 local done_ttl_ms, provisional_ms, number = ARGV[19], ARGV[20], number_of(jid)
+local limit_key, per_key, keyed = ARGV[21], tonumber(ARGV[22]), ARGV[21] ~= ''
 local executed = mode == 'until_executed'
-local gated = own_limit ~= 0 or leased or capacity > 0
+local gated = own_limit ~= 0 or leased or capacity > 0 or keyed
+local keys = own_keys(jid, limit_key, lease_skips and 'none' or ARGV[15])
+-- It waits for what is the whole class's.
+local waits_for_class = false
 -- Such a run is a member of `run` until it is completed.
 local lasts = executed or gated
 local brief_ms = brief_of(number, capacity, done_ttl_ms)
@@ -95,14 +106,41 @@ local function is_next_due(done)
     return done[4] == position_of(member)
 end
 
--- What is said to a job that does not run yet. The resumer's tickets go before newcomers, who go behind whatever is
--- held: else those would starve.
+-- Do others go before it, although it could run? Without keys whatever is held, or has a ticket. Else tickets that
+-- take all that is free, and held jobs that wait for the class alone; and those of its own keys.
+local function goes_behind(limit)
+    if not keys[1] then
+        return held_by(KEYS[8]) > 0 or redis.call('HLEN', KEYS[7]) > 0
+    end
+    local tickets = redis.call('HLEN', KEYS[7])
+    waits_for_class = (tonumber(redis.call('HGET', KEYS[8], 'w')) or 0) > 0 or
+                      limit > 0 and redis.call('ZCARD', KEYS[4]) + tickets >= limit or
+                      capacity > 0 and load + tickets >= capacity or ARGV[15] == 'class' and tickets > 0
+    if waits_for_class then
+        return true
+    end
+    for _, key in ipairs(keys) do
+        if (tonumber(redis.call('ZSCORE', KEYS[14], key)) or 0) > now then
+            return true
+        end
+    end
+    if tickets == 0 then
+        return false
+    end
+    local by_limit, by_job = tickets_by_key(KEYS[7])
+    return keyed and key_runs(KEYS[13], now) + (by_limit[limit_key] or 0) >= per_key or
+           ARGV[15] == 'key' and not lease_skips and by_job[string.sub(jid, 1, 32)]
+end
+
+-- What is said to a job that does not run yet. The resumer's tickets go before newcomers, who go behind what is held:
+-- else those would starve.
 local function ask()
     local limit = limit_by(redis.call('HGET', KEYS[9], 'override'), own_limit)
     if limit < 0 then
+        waits_for_class = true
         return 'hold', 'paused'
     end
-    if limit == 0 and not leased and capacity == 0 then
+    if limit == 0 and not leased and capacity == 0 and not keyed then
         return 'run', 'none'
     end
     if not settle(now, ARGV[12], ARGV[11]) then
@@ -113,11 +151,16 @@ local function ask()
     end
     local lease_bar = lease_bars()
     local function bar()
+        waits_for_class = true
         if limit > 0 and redis.call('ZCARD', KEYS[4]) >= limit then
             return 'limit'
         end
         if capacity > 0 and (load >= capacity or load_trouble == 'wrong') then
             return 'capacity'
+        end
+        waits_for_class = ARGV[15] == 'class' and lease_bar
+        if keyed and not waits_for_class and key_runs(KEYS[13], now) >= per_key then
+            return 'key'
         end
         return lease_bar
     end
@@ -131,14 +174,17 @@ local function ask()
     -- With no room to be held, a newcomer takes a free slot out of turn: what is held comes back behind it in the same
     -- partition, so it must not wait for that.
     local full = not resumed and hold_max > 0 and held_by(KEYS[8]) >= hold_max
-    if not full and (held_by(KEYS[8]) > 0 or redis.call('HLEN', KEYS[7]) > 0) then
+    if not full and not keys[1] and goes_behind(limit) then
         return 'hold', 'behind'
     end
     local reason = bar()
-    if not reason then
-        return 'run', 'none'
+    if reason then
+        return full and 'later' or 'hold', full and 'full' or reason
     end
-    return full and 'later' or 'hold', full and 'full' or reason
+    if not full and keys[1] and goes_behind(limit) then
+        return 'hold', 'behind'
+    end
+    return 'run', 'none'
 end
 
 -- A held job comes up again, so its claim is certain. A candidate stays one: it may yet become heir. It comes up at
@@ -148,6 +194,10 @@ local function hold()
         redis.call('HDEL', KEYS[7], jid)
     end
     redis.call('HINCRBY', KEYS[8], 'n', 1)
+    if keys[1] and waits_for_class then
+        redis.call('HINCRBY', KEYS[8], 'w', 1)
+    end
+    mark(KEYS[14], keys, now)
     if owner == jid and state ~= 'r' then
         redis.call('HSET', KEYS[3], 'st', 'h', 'ep', epoch)
         redis.call('PEXPIRE', KEYS[3], ttl_ms)
@@ -232,6 +282,9 @@ if resumed then
 end
 if lasts then
     redis.call('ZADD', KEYS[4], digits(now + tonumber(run_ttl_ms)), member)
+end
+if keyed then
+    keep_key_run(KEYS[13], member, now + tonumber(run_ttl_ms))
 end
 if owner == jid then
     if executed then

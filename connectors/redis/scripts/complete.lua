@@ -1,14 +1,15 @@
 -- complete: this job's run ended, and may have to be enqueued again
--- KEYS  1 epoch  2 stats  3 claim  4 run  5 was  6 held  7 lease  8 done  9 chain
+-- KEYS  1 epoch  2 stats  3 claim  4 run  5 was  6 held  7 lease  8 done  9 chain  10 run_key  11 heldk
 -- ARGV  1 run_id  2 jid  3 mode  4 member  5 ttl_ms  6 channel  7 lease  8 capacity  9 load  10 work  11 failed
---       12 done_ttl_ms  13 epoch_in  14 leave
+--       12 done_ttl_ms  13 epoch_in  14 leave  15 limit_key
 -- OUT   {changed, next, waits, load, gauge}     gauge: fine, absent, wrong, work_wrong
 -- TIME  the server's, never the caller's
 -- AGAIN nothing changes; what is done is answered once more
 -- COST  inner commands: 8 owner (9 with candidates), 7 otherwise, 5 told again; 1 more when jobs are held. A lease: 7
 --       more, with its end remembered (told again 1). A successor: 9 more with its claim, 1 more when it
 --       waits, and what its gauges cost; done by another run: 1 or 2 more. It
---       leaves: 5, with a lease 2 more. It failed, runs have expired, its lease was lost: 1 more each
+--       leaves: 5, with a lease 2 more. A limit by key: 1 more, and 3 or 4 when a successor waits, likewise with a lease
+--       of job keys. It failed, runs have expired, its lease was lost: 1 more each
 --
 -- The claim ends with its owner's latest run: while another member runs the same job once more, the work is unfinished.
 -- It goes on to the successor, if there is one. A run that had expired leaves no record: nobody knows whether its work
@@ -23,7 +24,7 @@
 -- A run of a job that another run has ended changes nothing but its own slot, lease and claim. It is told the successor,
 -- to enqueue it once more: whether the other one came to that is not known. Its claim goes on to that only while none
 -- of that number has started: afterwards nothing is sure to come up.
--- A successor that waits counts as held from now on: newcomers go behind it.
+-- A successor that waits counts as held from now on: newcomers go behind it, as in `admit`.
 
 local jid, mode, member, ttl_ms, done_ttl_ms = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[12]
 local leased, capacity, failed, number = ARGV[7] ~= 'none', tonumber(ARGV[8]), ARGV[11] == '1', number_of(jid)
@@ -34,6 +35,9 @@ local now = digits(now_number)
 local freed = reap(KEYS[4], now_number)
 local left = redis.call('ZREM', KEYS[4], member)
 freed = freed + left
+if ARGV[15] ~= '' then
+    redis.call('ZREM', KEYS[10], member)
+end
 if leased and redis.call('HGET', KEYS[7], 'm') == member then
     redis.call('HSET', KEYS[7], 'm', '')
     freed = freed + 1
@@ -134,7 +138,12 @@ if next then
     remember(next, waits, tonumber(done_ttl_ms) > 0 and done_ttl_ms or DONE_MS)
     set_chain(KEYS[9], number, member)
     if waits then
+        local keys = own_keys(jid, ARGV[15], ARGV[7])
         redis.call('HINCRBY', KEYS[6], 'n', 1)
+        if keys[1] and not failed then
+            redis.call('HINCRBY', KEYS[6], 'w', 1)
+        end
+        mark(KEYS[11], keys, now_number)
     end
     count('reenqueued')
 elseif valid then

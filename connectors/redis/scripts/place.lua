@@ -12,9 +12,9 @@ local pairs_seen, changed = 0, 0
 local jid = ARGV[2]
 while jid do
     local position = ARGV[3 + 2 * pairs_seen]
-    local taken = string.match(redis.call('HGET', KEYS[3], jid) or '', '^(%d+) ')
+    local taken, limit_key = string.match(redis.call('HGET', KEYS[3], jid) or '', '^(%d+) %S*( ?%S*)$')
     if taken then
-        redis.call('HSET', KEYS[3], jid, taken .. ' ' .. position)
+        redis.call('HSET', KEYS[3], jid, taken .. ' ' .. position .. limit_key)
         changed = 1
     end
     pairs_seen = pairs_seen + 1

@@ -1,11 +1,12 @@
 -- renew: this job still runs (until_executed, a limit, a lease or a capacity)
--- KEYS  1 epoch  2 stats  3 claim  4 run  5 held  6 lease  7 done  8 chain
+-- KEYS  1 epoch  2 stats  3 claim  4 run  5 held  6 lease  7 done  8 chain  9 run_key
 -- ARGV  1 run_id  2 jid  3 member  4 run_ttl_ms  5 ttl_ms  6 epoch_in  7 channel  8 lease  9 token_in  10 capacity
---       11 done_ttl_ms
+--       11 done_ttl_ms  12 limit_key
 -- OUT   {changed, epoch}     changed: the run is a member, and holds its lease
 -- TIME  the server's, never the caller's
 -- AGAIN the TTLs start once more
--- COST  inner commands: 8, 6 when the claim is another's; with a lease 3 more; 2 or 3 more when other runs have expired
+-- COST  inner commands: 8, 6 when the claim is another's; with a lease 3 more; with a limit by key 2
+--       more; 2 or 3 more when other runs have expired
 --
 -- A member that is missing comes back only when the store lost data since it was admitted (epoch_in is another than the
 -- current epoch), and does not know it as done; else its run had expired, and is over. So is one whose lease was given
@@ -16,6 +17,7 @@
 local jid, member, run_ttl_ms, ttl_ms, epoch_in = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local leased, token, number = ARGV[8] ~= 'none' and ARGV[9] ~= '0', tonumber(ARGV[9]), number_of(jid)
 local capacity = tonumber(ARGV[10])
+local keyed = ARGV[12] ~= ''
 local gated = ARGV[8] ~= 'none' or capacity > 0
 local now = now_ms()
 local freed = reap(KEYS[4], now)
@@ -40,8 +42,14 @@ if alive and leased then
         freed = freed + redis.call('ZREM', KEYS[4], member)
     end
 end
+if keyed and not alive then
+    redis.call('ZREM', KEYS[9], member)
+end
 if alive then
     redis.call('ZADD', KEYS[4], digits(now + tonumber(run_ttl_ms)), member)
+    if keyed then
+        keep_key_run(KEYS[9], member, now + tonumber(run_ttl_ms))
+    end
     local brief_ms = brief_of(number, capacity, ARGV[11])
     if epoch_in ~= epoch and (gated or not brief_ms) then
         local started = tonumber(redis.call('HGET', KEYS[8], 'n'))

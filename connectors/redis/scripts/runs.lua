@@ -1,4 +1,4 @@
--- runs: leases, chains and gauges; the loader puts it in front of the scripts that start, keep and end runs
+-- runs: leases, keys, chains and gauges; the loader puts it in front of the scripts that start, keep and end runs
 -- KEYS  1 epoch  2 stats
 -- ARGV  1 run_id
 -- TIME  the server's, never the caller's
@@ -7,12 +7,15 @@
 -- read whatever it is. On a single Redis any key will do; in a cluster it has to hash to the class's slot. What cannot
 -- be read (another type, no permission, another slot) is wrong, and fails no script.
 -- Cost: reap: 1 inner command, 2 when runs have expired; gauge: 2, 1 when the key does not exist; lease_lives: 1 when the
--- lease has an owner.
+-- lease has an owner; key_runs: 2; keep_key_run: 2; mark: 2, and 1 for each key; tickets_by_key: 1.
 
 -- These stand in store.h too.
 local DONE_MS, CHAIN_MS = '600000', '2592000000'
 local LEASE_FREE_MS = 3600000
 local LAST_NUMBER = 9999999999
+local MARK_MS = 600000
+-- Longer than any run outlives its heartbeat, whatever the settings are.
+local RUN_KEY_MS = '172800000'
 
 local function chain_of(jid)
     return string.sub(jid, 1, 53)
@@ -37,6 +40,55 @@ end
 
 local function lease_lives(run_key, owner)
     return owner and owner ~= '' and redis.call('ZSCORE', run_key, owner)
+end
+
+-- How many runs of a limit's key live. They are members of `run`, too, and expire with that.
+local function key_runs(run_key, now)
+    redis.call('ZREMRANGEBYSCORE', run_key, '-inf', digits(now))
+    return redis.call('ZCARD', run_key)
+end
+
+local function keep_key_run(run_key, member, expires)
+    redis.call('ZADD', run_key, digits(expires), member)
+    redis.call('PEXPIRE', run_key, RUN_KEY_MS)
+end
+
+-- What others of its kind go behind: the key of its limit, and of its lease where that is the job's.
+local function own_keys(jid, limit_key, lease)
+    local keys = {}
+    if limit_key ~= '' then
+        table.insert(keys, limit_key)
+    end
+    if lease == 'key' then
+        table.insert(keys, string.sub(jid, 1, 32))
+    end
+    return keys
+end
+
+-- Jobs of these keys are held from now on.
+local function mark(heldk, keys, now)
+    for _, key in ipairs(keys) do
+        redis.call('ZADD', heldk, digits(now + MARK_MS), key)
+    end
+    if keys[1] then
+        redis.call('ZREMRANGEBYSCORE', heldk, '-inf', digits(now))
+        redis.call('PEXPIRE', heldk, digits(MARK_MS))
+    end
+end
+
+-- How many tickets are out, by the limit's key and by the job's.
+local function tickets_by_key(tkt)
+    local by_limit, by_job = {}, {}
+    local all = redis.call('HGETALL', tkt)
+    for index = 1, #all, 2 do
+        local limit_key = string.match(all[index + 1], '^%d+ %S* (%S+)$')
+        local job_key = string.sub(all[index], 1, 32)
+        by_job[job_key] = (by_job[job_key] or 0) + 1
+        if limit_key then
+            by_limit[limit_key] = (by_limit[limit_key] or 0) + 1
+        end
+    end
+    return by_limit, by_job
 end
 
 -- `brief_ms`: how long it is kept of a job that begins no chain, as far as is known.

@@ -2,21 +2,25 @@
 -- KEYS  1 epoch  2 stats  3 run  4 tkt  5 held  6 limits  7 lease
 -- ARGV  1 run_id  2 held_in  3 oldest_held_in  4 grace_ms  5 fresh  6 items
 -- OUT   {granted, limit, ahead, max_age_ms, running, tickets, reason, load, gauge, grants, per_key}     granted: how
---       many; grants: a letter for each item, (y)es, (k)ey, (n)o; reason: none, grace, limit, capacity, lease; gauge:
---       fine, absent, wrong
+--       many; grants: a letter for each item, (y)es, (k)ey, (n)o; reason: none, grace, limit, capacity, lease, key;
+--       gauge: fine, absent, wrong
 -- TIME  the server's, never the caller's
 -- AGAIN the same items are granted again
 -- COST  inner commands: 6, 1 more when held_in is told, 1 more with items, 1 more for each new ticket; 1 or 2 more
 --       with a lease of the class, 2 with a capacity; with a lease of job keys 1, and 1 or 2 for each key that is asked
---       about; 1 more when runs have expired
+--       about; with a limit by key 1, and 1 for each key; 1 more when runs have expired
 --
 -- A ticket holds no slot. As many are out as there are free slots, and `ahead` more, since a resumed job takes its time
--- to come up; as many as there are free leases; as many as the load is below the capacity. An item whose key's lease is
--- taken waits for that alone (k), and those behind it may go. Without all that no tickets are needed; of a class that
--- nobody has told anything of, none are given. The leases of job keys have names made of KEYS 7. `reason`: why nothing is
--- granted.
--- An item is a jid, the key of its limit or "-", and 1 for a follow-up, with blanks between; what is not known is left out
--- at its end.
+-- to come up; as many as there are free leases; as many as the load is below the capacity. An item whose key's lease
+-- is taken, or of whose limit's key as many run or have tickets as may, waits for that alone (k), and those behind it
+-- may go. Without all that no tickets are needed; of a class that nobody has told anything of, none are given. The
+-- leases of job keys have names made of KEYS 7, the runs of limits' keys names made of KEYS 3. `reason`: why nothing is
+-- granted. Where newcomers go by it, `w` of `held` is how many of the items wait for the class's bar alone.
+-- An item is a jid, the key of its limit or "-", and 1 for a follow-up, with blanks between; what is not known is left
+-- out at its end.
+
+-- Where only keys bound them: newcomers look through all.
+local TICKETS_MOST = 1000
 
 local held_in = tonumber(ARGV[2])
 local now = now_ms()
@@ -25,11 +29,11 @@ local told = redis.call('HMGET', KEYS[6], 'override', 'limit', 'ahead', 'max_age
                         'per_key')
 local limit, ahead = limit_by(told[1], told[2]), tonumber(told[3]) or 0
 local lease, capacity = told[5] or 'none', tonumber(told[6]) or 0
+local per_key = tonumber(told[8]) or 0
 local running, tickets = redis.call('ZCARD', KEYS[3]), redis.call('HLEN', KEYS[4])
-local gated = limit ~= 0 or lease ~= 'none' or capacity > 0
+local gated = limit ~= 0 or lease ~= 'none' or capacity > 0 or per_key > 0
 local gives = limit and limit >= 0 and (not gated or settle(now, ARGV[4], ARGV[5]))
 local load, trouble = -1, 'fine'
-local busy_keys
 local bar = 'none'
 
 local function may_take()
@@ -46,6 +50,9 @@ local function may_take()
         local room = trouble == 'wrong' and 0 or math.max(0, capacity - math.max(0, load))
         allow(room - tickets, 'capacity')
     end
+    if lease == 'key' or per_key > 0 then
+        allow(TICKETS_MOST - tickets, 'limit')
+    end
     if lease == 'class' then
         local free = lease_lives(KEYS[3], redis.call('HGET', KEYS[7], 'm')) and 0 or 1
         allow(free - tickets, 'lease')
@@ -53,62 +60,79 @@ local function may_take()
     return allowed
 end
 
--- Has this job's key a ticket out, or its lease an owner?
-local function key_waits(jid)
-    if lease ~= 'key' then
-        return false
+-- Why this job has to wait for its own key: others of it have tickets, run, or have the lease. What was found of a key
+-- holds until a ticket is given, which is counted.
+local by_limit, by_job, busy = nil, nil, {}
+local function key_waits(jid, limit_key)
+    if lease ~= 'key' and per_key == 0 then
+        return nil
     end
-    if not busy_keys then
-        busy_keys = {}
-        for _, other in ipairs(redis.call('HKEYS', KEYS[4])) do
-            busy_keys[string.sub(other, 1, 32)] = true
+    if not by_limit then
+        by_limit, by_job = tickets_by_key(KEYS[4])
+    end
+    if per_key > 0 and limit_key ~= '-' then
+        if not busy[limit_key] then
+            busy[limit_key] = redis.call('ZCOUNT', KEYS[3] .. ':' .. limit_key, '(' .. digits(now), '+inf')
+        end
+        if busy[limit_key] + (by_limit[limit_key] or 0) >= per_key then
+            return 'key'
         end
     end
     local key = string.sub(jid, 1, 32)
-    if busy_keys[key] or lease_lives(KEYS[3], redis.call('HGET', KEYS[7] .. ':' .. key, 'm')) then
-        busy_keys[key] = true
-        return true
+    if lease == 'key' and
+       (by_job[key] or lease_lives(KEYS[3], redis.call('HGET', KEYS[7] .. ':' .. key, 'm'))) then
+        by_job[key] = by_job[key] or 0
+        return 'lease'
     end
-    return false
+    return nil
 end
 
 local allowed = gives and math.max(0, may_take())
 local granted, grants, given = 0, {}, {}
 
 -- A ticket that is there is granted again, also behind the class's bar: else it would serve nobody.
-local function grant(jid, ticket)
+local function grant(jid, limit_key, ticket)
     if not gives then
         return 'n'
     end
     if gated and not ticket and not given[jid] then
         -- Once the class's bar is met, it is the answer to all that have no ticket.
-        if allowed > -1 and key_waits(jid) then
-            bar = bar == 'none' and 'lease' or bar
+        local waits = allowed > -1 and key_waits(jid, limit_key)
+        if waits then
+            bar = bar == 'none' and waits or bar
             return 'k'
         end
         if allowed <= 0 then
             allowed = -1
             return 'n'
         end
-        redis.call('HSET', KEYS[4], jid, digits(now) .. ' ')
+        local known = limit_key ~= '-' and ' ' .. limit_key or ''
+        redis.call('HSET', KEYS[4], jid, digits(now) .. ' ' .. known)
         allowed, tickets, given[jid] = allowed - 1, tickets + 1, true
-        if busy_keys then
-            busy_keys[string.sub(jid, 1, 32)] = true
+        if by_limit then
+            local key = string.sub(jid, 1, 32)
+            by_job[key] = (by_job[key] or 0) + 1
+            by_limit[limit_key] = (by_limit[limit_key] or 0) + 1
         end
     end
     granted = granted + 1
     return 'y'
 end
 
-local jids = {}
+local jids, limit_keys = {}, {}
 for index = 6, #ARGV do
-    jids[index - 5] = string.match(ARGV[index], '^%S+')
+    jids[index - 5], limit_keys[index - 5] = string.match(ARGV[index], '^(%S+) ?(%S*)')
 end
 local there = gives and gated and ARGV[6] and redis.call('HMGET', KEYS[4], unpack(jids)) or {}
+local barred = 0
 for index, jid in ipairs(jids) do
-    grants[index] = grant(jid, there[index])
+    local limit_key = limit_keys[index] ~= '' and limit_keys[index] or '-'
+    grants[index] = grant(jid, limit_key, there[index])
+    barred = barred + (grants[index] == 'n' and 1 or 0)
 end
-if held_in > granted then
+if held_in > granted and (lease == 'key' or per_key > 0) then
+    redis.call('HSET', KEYS[5], 'n', digits(held_in - granted), 'oldest', ARGV[3], 'w', barred)
+elseif held_in > granted then
     redis.call('HSET', KEYS[5], 'n', digits(held_in - granted), 'oldest', ARGV[3])
 elseif held_in >= 0 then
     redis.call('DEL', KEYS[5])
@@ -118,4 +142,4 @@ if (limit or -1) >= 0 and not gives then
     reason = 'grace'
 end
 return {granted, limit or 0, ahead, tonumber(told[4]) or 0, running, tickets, reason, load, trouble,
-        table.concat(grants), tonumber(told[8]) or 0}
+        table.concat(grants), per_key}
