@@ -131,6 +131,7 @@ enum jg_exit jg_cli_pause(struct jg_cli *cli);
 enum jg_exit jg_cli_resume(struct jg_cli *cli);
 enum jg_exit jg_cli_settings(struct jg_cli *cli);
 enum jg_exit jg_cli_status(struct jg_cli *cli);
+enum jg_exit jg_cli_tail(struct jg_cli *cli);
 enum jg_exit jg_cli_unpause(struct jg_cli *cli);
 
 extern const struct jg_cli_option jg_cli_capacity_options[];
@@ -146,6 +147,7 @@ extern const struct jg_cli_option jg_cli_limit_options[]; /* of pause too */
 extern const struct jg_cli_option jg_cli_resume_options[];
 extern const struct jg_cli_option jg_cli_settings_options[];
 extern const struct jg_cli_option jg_cli_status_options[];
+extern const struct jg_cli_option jg_cli_tail_options[];
 extern const struct jg_cli_option jg_cli_unpause_options[];
 
 #endif

@@ -87,6 +87,15 @@ keep_trouble(const rd_kafka_t *rk, int level, const char *fac, const char *text)
     pthread_mutex_unlock(&kafka->lock);
 }
 
+/* On the thread that polls; in place of a line of log. */
+static void
+keep_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
+{
+    struct jg_cli_kafka *kafka = opaque;
+    keep_trouble(rk, JG_LOG_ERROR, "ERROR", reason);
+    kafka->down |= err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
+}
+
 bool
 jg_cli_kafka_open(struct jg_cli_kafka *kafka, const char *group)
 {
@@ -105,6 +114,7 @@ jg_cli_kafka_open(struct jg_cli_kafka *kafka, const char *group)
         set_property(&setter, own[i][0], own[i][1]);
     rd_kafka_conf_set_opaque(setter.conf, kafka);
     rd_kafka_conf_set_log_cb(setter.conf, keep_trouble);
+    rd_kafka_conf_set_error_cb(setter.conf, keep_error);
     if (setter.good)
         kafka->rk = rd_kafka_new(RD_KAFKA_CONSUMER, setter.conf, text, sizeof text);
     if (!kafka->rk)

@@ -22,6 +22,7 @@ struct jg_cli_kafka {
     const struct jg_cli *cli;
     const char *servers; /* --bootstrap-servers; NULL: not given */
     rd_kafka_t *rk;
+    bool down; /* no broker could be reached; whoever looks at it clears it */
     pthread_mutex_t lock;
     char trouble[256]; /* what librdkafka complained about last */
 };

@@ -122,6 +122,21 @@ const struct jg_cli_word jg_cli_words[] = {
      .options = jg_cli_held_options,
      .takes_settings = true,
      .run = jg_cli_held},
+    {.name = "tail",
+     .arguments = "[--topic TOPIC] [--class CLASS] [--event KIND]... [--jid JID | --key KEY] "
+                  "[--from-beginning | --since AGE] [--count N] [--timeout SECONDS] [--bootstrap-servers SERVERS] "
+                  "[--json]",
+     .summary = "Follow what happens to jobs: print their events from the topic of jobgate.events.topic.",
+     .details =
+         "Programs write an event for each step of a job's life where jobgate.events.topic names a topic. Begins "
+         "with events that come from now on, and follows until SIGINT or SIGTERM; waits for a topic that is not "
+         "there yet, and for brokers that do not answer. Events of one job stand in one partition; events of "
+         "several programs may come in another order than they happened: see their times, which are local. "
+         "Commits nothing. Records that are no events are left out, and counted at the end. Ends with 1 when "
+         "--timeout is over before --count was reached, with 4 when Kafka refuses.",
+     .options = jg_cli_tail_options,
+     .takes_settings = true,
+     .run = jg_cli_tail},
     {.name = "group",
      .arguments = "TOPIC [GROUP | --clear] [--json]",
      .summary = "Show, or change, which consumer group executes a topic.",

@@ -12,6 +12,8 @@
 #include "base/clock.h"
 #include "plugin/rdk.h"
 
+#define EVENTS_STOP_MS 1000
+
 static void
 print_log_line(void *opaque, int level, const char *fac, const char *text)
 {
@@ -67,6 +69,20 @@ own_rdk(const struct jg_cli *cli)
     return NULL;
 }
 
+static struct jg_events *
+open_events(const struct jg_resuming *resuming, const struct jg_rdk *rdk, const rd_kafka_conf_t *conf)
+{
+    const struct jg_events_options options = {
+        .rdk = rdk,
+        .host = conf,
+        .conf = resuming->kafka->cli->conf,
+        .log = &resuming->log,
+        .instance = resuming->instance,
+        .group = resuming->group,
+    };
+    return jg_conf_settings(options.conf)->events_topic ? jg_events_new(&options) : NULL;
+}
+
 bool
 jg_resuming_start(struct jg_resuming *resuming, enum jg_exit *exit)
 {
@@ -76,6 +92,7 @@ jg_resuming_start(struct jg_resuming *resuming, enum jg_exit *exit)
     rd_kafka_conf_t *conf = jg_cli_kafka_conf(resuming->kafka);
     const struct jg_rdk *rdk = conf ? own_rdk(cli) : NULL;
     if (rdk) {
+        resuming->events = open_events(resuming, rdk, conf);
         struct jg_resumer_options options = {
             .rdk = rdk,
             .base_conf = conf,
@@ -84,6 +101,7 @@ jg_resuming_start(struct jg_resuming *resuming, enum jg_exit *exit)
             .log = &resuming->log,
             .group = resuming->group,
             .instance = resuming->instance,
+            .events = resuming->events,
             .external = true,
             .lift = resuming->lift,
         };
@@ -130,6 +148,12 @@ jg_resuming_end(struct jg_resuming *resuming)
         _exit(JG_EXIT_KAFKA);
     }
     resuming->resumer = NULL;
+    if (resuming->events && !jg_events_stop(resuming->events, EVENTS_STOP_MS)) {
+        jg_cli_complain(resuming->kafka->cli, "what sends events did not end in time: it is left behind");
+        (void)fflush(stdout);
+        _exit(JG_EXIT_KAFKA);
+    }
+    resuming->events = NULL;
     if (resuming->store)
         jg_store_close(resuming->store);
     resuming->store = NULL;

@@ -18,6 +18,7 @@ struct jg_resuming {
     struct jg_log log;
     char instance[300];
     sigset_t signals;
+    struct jg_events *events;   /* owned from jg_resuming_start on; NULL: events go to no topic */
     struct jg_resumer *resumer; /* owned from jg_resuming_start on */
     char told[256];             /* the trouble that was printed last */
 };

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 
-# jobgate_embed(<target> <out symbol> <file>...)
+# jobgate_embed(<target> <out symbol> <header> <file>...)
 #
 # Compiles the files, as C strings, into the target: an array <out symbol> of {name, source}, in the order given, with
 # <out symbol without a final s>_count entries; `name` is the file's name without folder and extension. Declared in the
-# generated header jobgate_scripts.h.
-function(jobgate_embed target symbol)
+# generated header.
+function(jobgate_embed target symbol header_name)
     string(REGEX REPLACE "s$" "" singular "${symbol}")
     set(folder "${CMAKE_CURRENT_BINARY_DIR}/embedded")
-    set(header "${folder}/jobgate_scripts.h")
-    set(source "${folder}/jobgate_scripts.c")
+    set(header "${folder}/${header_name}")
+    string(REGEX REPLACE "h$" "c" source "${header}")
     set(files "")
     foreach(file IN LISTS ARGN)
         cmake_path(ABSOLUTE_PATH file BASE_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}")
@@ -20,7 +20,7 @@ function(jobgate_embed target symbol)
         COMMAND "${CMAKE_COMMAND}" "-DSYMBOL=${symbol}" "-DCOUNT=${singular}_count" "-DHEADER=${header}"
                 "-DSOURCE=${source}" "-DFILES=${files}" -P "${PROJECT_SOURCE_DIR}/cmake/embed.cmake"
         DEPENDS ${files} "${PROJECT_SOURCE_DIR}/cmake/embed.cmake"
-        COMMENT "Embedding scripts"
+        COMMENT "Embedding ${symbol}"
         VERBATIM
     )
     # A library of its own, because only a target of this folder sees the files that the command makes.

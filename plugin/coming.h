@@ -69,7 +69,7 @@ void jg_defer_hurry(struct jg_gate *gate);
 /* End both. Thread: librdkafka's main thread. False: one hangs in the host's code and was abandoned. */
 JG_MUST_USE bool jg_defer_stop(struct jg_gate *gate);
 
-/* In telling.c, when log.format=json asks for it: what happened to a job; it and its position are filled in. */
+/* In telling.c, where the settings ask for it: what happened to a job; it and its position are filled in. */
 void jg_tell_coming(struct jg_gate *gate, const struct jg_coming *coming, struct jg_event event);
 void jg_tell_run(struct jg_gate *gate, const struct jg_run *run, struct jg_event event);
 

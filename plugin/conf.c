@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connectors/kafka/holding.h"
 #include "plugin/conf_impl.h"
 
 struct jg_conf *
@@ -104,6 +105,28 @@ check_together(const struct jg_conf *conf, const struct jg_log *log, struct jg_e
     return JG_OK;
 }
 
+/* Events about events would never end; and the resumer takes a holding topic's records for jobs. */
+static enum jg_err
+check_events_topic(const struct jg_conf *conf, struct jg_error *error)
+{
+    const char *topic = conf->settings.events_topic;
+    char origin[JG_TOPIC_MAX_BYTES + 1];
+    const char *why = NULL;
+    if (!topic)
+        return JG_OK;
+    if (jg_conf_topic(conf, topic))
+        why = "governed by jobgate.topics";
+    else if (jg_holding_parse(topic, origin, sizeof origin))
+        why = "a holding topic's name";
+    else if (jg_dead_parse(topic, origin, sizeof origin))
+        why = "a name for dead letters";
+    if (!why)
+        return JG_OK;
+    snprintf(error->text, sizeof error->text,
+             "jobgate.events.topic=%.249s is %s: give events a topic of their own, e.g. jobgate-events", topic, why);
+    return JG_EINVAL;
+}
+
 enum jg_err
 jg_conf_finish(struct jg_conf *conf, const struct jg_log *log, struct jg_error *error)
 {
@@ -127,6 +150,8 @@ jg_conf_finish(struct jg_conf *conf, const struct jg_log *log, struct jg_error *
         err = policies;
     if (err == JG_OK)
         err = check_together(conf, log, error);
+    if (err == JG_OK)
+        err = check_events_topic(conf, error);
     if (err == JG_EINVAL && conf->settings.disable != JG_DISABLE_NO) {
         /* The emergency switch must work with settings that would be refused. */
         jg_log(log, JG_LOG_WARNING, "CONFIG", "JOBGATE_DISABLE is set, so this is not refused: %s", error->text);

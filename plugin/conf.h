@@ -34,7 +34,8 @@ struct jg_settings {
     enum jg_resumer_place resumer;
     enum jg_log_level log_level;
     enum jg_log_format log_format;
-    enum jg_disable disable; /* from the environment only */
+    const char *events_topic; /* NULL: events go to no topic */
+    enum jg_disable disable;  /* from the environment only */
 };
 
 /* A set of settings under construction, then frozen by jg_conf_finish and read-only from there on (any thread). */

@@ -20,6 +20,8 @@ type_name(enum jg_type type)
     switch (type) {
     case JG_TYPE_TOPICS:
         return "list";
+    case JG_TYPE_TOPIC:
+        return "topic";
     case JG_TYPE_URL:
         return "url";
     case JG_TYPE_PATH:

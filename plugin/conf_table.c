@@ -176,6 +176,13 @@ const struct jg_setting jg_setting_table[JG_SETTING_COUNT] = {
      .field = GLOBAL_FIELD(log_format),
      .since = "0.3",
      .doc = "json: besides, one line of JSON for each thing that happens to a job, at log level info."},
+    {.name = "events.topic",
+     .level = JG_LEVEL_GLOBAL,
+     .type = JG_TYPE_TOPIC,
+     .field = GLOBAL_FIELD(events_topic),
+     .since = "0.5",
+     .doc = "A Kafka topic of its own that gets an Avro record for each thing that happens to a job "
+            "(schemas/event.avsc), made when it is not there. `jobgate tail` prints them. Unset: none."},
     {.name = "format",
      .level = JG_LEVEL_TOPIC,
      .type = JG_TYPE_ENUM,

@@ -24,6 +24,7 @@ enum jg_level {
 
 enum jg_type {
     JG_TYPE_TOPICS,   /* comma list of topic names and ^patterns */
+    JG_TYPE_TOPIC,    /* the name of one topic */
     JG_TYPE_URL,      /* may hold a password: no error and no log line shows it */
     JG_TYPE_PATH,     /* of a file of settings */
     JG_TYPE_SCHEMA,   /* path of an .avsc file */
@@ -58,7 +59,7 @@ struct jg_setting {
     const char *doc;
 };
 
-#define JG_SETTING_COUNT 41
+#define JG_SETTING_COUNT 42
 extern const struct jg_setting jg_setting_table[JG_SETTING_COUNT];
 
 /* A property's name, taken apart. */

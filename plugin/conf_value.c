@@ -110,12 +110,30 @@ check_pattern(const char *shown, const char *item, struct jg_error *error)
     return JG_EINVAL;
 }
 
+static bool
+is_topic(const char *text)
+{
+    return is_name(text, TOPIC_MAX_BYTES) && strcmp(text, ".") != 0 && strcmp(text, "..") != 0;
+}
+
+static enum jg_err
+check_topic(const char *shown, const char *value, struct jg_error *error)
+{
+    if (is_topic(value))
+        return JG_OK;
+    char text[96];
+    jg_conf_shown(value, text, sizeof text);
+    snprintf(error->text, sizeof error->text, "%s: '%s' is no topic name (1 to %d letters, digits, '.', '_' or '-')",
+             shown, text, TOPIC_MAX_BYTES);
+    return JG_EINVAL;
+}
+
 enum jg_err
 jg_topic_item_check(const char *shown, const char *item, struct jg_error *error)
 {
     if (item[0] == '^')
         return check_pattern(shown, item, error);
-    if (is_name(item, TOPIC_MAX_BYTES) && strcmp(item, ".") != 0 && strcmp(item, "..") != 0)
+    if (is_topic(item))
         return JG_OK;
     char text[96];
     jg_conf_shown(item, text, sizeof text);
@@ -214,6 +232,8 @@ jg_setting_check(const struct jg_setting *row, const char *shown, const char *va
     switch (row->type) {
     case JG_TYPE_TOPICS:
         return check_topics(shown, value, error);
+    case JG_TYPE_TOPIC:
+        return check_topic(shown, value, error);
     case JG_TYPE_NAME:
         return check_namespace(shown, value, error);
     case JG_TYPE_SELECTOR:

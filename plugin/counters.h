@@ -35,7 +35,9 @@
     X(LOST_RUN, "lost_runs", "runs that ended for jobgate without a completion: revoked, overdue, unseen")             \
     X(SOUGHT_BACK, "sought_back", "messages kept back because nothing could be decided about them")                    \
     X(REFUSED, "refused", "messages and produce calls refused because the settings cannot be honoured")                \
-    X(STORE_FAILURE, "store_failures", "store operations that were not answered")
+    X(STORE_FAILURE, "store_failures", "store operations that were not answered")                                      \
+    X(EVENTS_SENT, "events_sent", "events of jobs that are in the topic of jobgate.events.topic")                      \
+    X(EVENTS_DROPPED, "events_dropped", "events that are not: its brokers were slow, gone, or refused them")
 
 enum jg_counter {
 #define JG_COUNTER_ENUM(id, name, help) JG_COUNT_##id,

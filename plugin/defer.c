@@ -31,6 +31,7 @@ jg_defer_start(struct jg_gate *gate)
         .log = &gate->log,
         .group = gate->client.group,
         .instance = gate->id,
+        .events = gate->events_out,
     };
     if (jg_resumer_start(&options, &gate->resumer, &error) != JG_OK) {
         gate->resumer = NULL;
@@ -48,13 +49,21 @@ arrived(void *opaque, const char *topic, int32_t partition, int64_t offset)
 }
 
 static void
-buried(void *opaque, const struct jg_stamp *stamp)
+buried(void *opaque, const char *topic, const struct jg_stamp *stamp)
 {
     struct jg_gate *gate = opaque;
     struct jg_policy policy;
     jg_conf_policy(gate->conf, stamp->class_name, &policy);
     const struct jg_op op = jg_op_bury(stamp, &policy);
     jg_worker_push_op(gate, &op, jg_clock_ms() + JG_RUN_TTL_MS);
+    struct jg_event event = JG_EVENT_INIT(JG_EVENT_BURIED);
+    event.class_name = stamp->class_name;
+    event.jid = stamp->jid;
+    event.key = stamp->key;
+    event.topic = topic;
+    event.attempt = stamp->attempt;
+    event.reason = "too large for the holding topic";
+    jg_tell(gate, &event);
 }
 
 static void
@@ -156,6 +165,8 @@ enum jg_err
 jg_defer(struct jg_gate *gate, const struct jg_coming *coming, enum jg_reason reason, struct jg_error *error)
 {
     struct jg_stamp stamp;
+    struct jg_event event = JG_EVENT_INIT(JG_EVENT_HELD);
+    event.time_ms = jg_wall_ms();
     make_stamp(gate, coming, reason, &stamp);
     enum jg_err err = deliver(gate, coming, &stamp, JG_TARGET_HELD, error);
     if (err != JG_OK)
@@ -164,7 +175,6 @@ jg_defer(struct jg_gate *gate, const struct jg_coming *coming, enum jg_reason re
     jg_log_rated(&gate->log, &gate->rates[JG_RATE_HOLD], JG_LOG_INFO, "HOLD",
                  "class %s: job %s at %s/%d/%lld is held (%s)", stamp.class_name, stamp.jid, coming->topic,
                  (int)coming->rkmessage->partition, (long long)coming->rkmessage->offset, jg_reason_name(reason));
-    struct jg_event event = JG_EVENT_INIT(JG_EVENT_HELD);
     event.reason = jg_reason_name(reason);
     jg_tell_coming(gate, coming, event);
     return JG_OK;

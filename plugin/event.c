@@ -8,14 +8,36 @@
 
 static const struct {
     const char *name, *status;
-} kinds[JG_EVENTS] = {
+} kinds[JG_EVENTS + 1] = {
     [JG_EVENT_PRODUCED] = {"produced", "queued"}, [JG_EVENT_DUPLICATE] = {"duplicate", "duplicate"},
     [JG_EVENT_HELD] = {"held", "held"},           [JG_EVENT_RESUMED] = {"resumed", "queued"},
     [JG_EVENT_START] = {"start", "running"},      [JG_EVENT_DONE] = {"done", "done"},
     [JG_EVENT_FAILED] = {"failed", "failed"},     [JG_EVENT_NOOP] = {"noop", "done"},
     [JG_EVENT_SKIPPED] = {"skipped", "done"},     [JG_EVENT_REENQUEUED] = {"reenqueued", "done"},
     [JG_EVENT_BURIED] = {"buried", "dead"},       [JG_EVENT_LEASE_LOST] = {"lease_lost", "running"},
+    [JG_EVENTS] = {"unknown", "unknown"},
 };
+
+const char *
+jg_event_name(enum jg_event_kind kind)
+{
+    return kinds[kind].name;
+}
+
+const char *
+jg_event_status(enum jg_event_kind kind)
+{
+    return kinds[kind].status;
+}
+
+enum jg_event_kind
+jg_event_kind_of(const char *name)
+{
+    enum jg_event_kind kind = JG_EVENT_PRODUCED;
+    while (kind < JG_EVENTS && strcmp(kinds[kind].name, name) != 0)
+        kind++;
+    return kind;
+}
 
 static void
 put_text(yajl_gen gen, const char *name, const char *text)
@@ -46,7 +68,7 @@ jg_event_log(const struct jg_log *log, const struct jg_event *event)
         return;
     yajl_gen_config(gen, yajl_gen_validate_utf8, 1);
     (void)yajl_gen_map_open(gen);
-    put_number(gen, "time_ms", jg_wall_ms(), 0);
+    put_number(gen, "time_ms", event->time_ms ? event->time_ms : jg_wall_ms(), 0);
     put_text(gen, "event", kinds[event->kind].name);
     put_text(gen, "class", event->class_name);
     put_text(gen, "jid", event->jid);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* log.format=json: a line of JSON for each thing that happens to a job, beside the lines for people. */
+/* What happens to a job, step by step, for who wants to look on: a line of JSON beside the lines for people
+ * (log.format=json), and a record in a Kafka topic (events.topic, see event_avro.h and connectors/kafka/events.h). */
 #ifndef JG_PLUGIN_EVENT_H
 #define JG_PLUGIN_EVENT_H
 
 #include "plugin/conf.h"
 #include "plugin/stamp.h"
 
-/* Names as they stand in the line: "event", and the state that the job is in then, "job_status". */
+/* Names as they stand in the line: "event", and the state that the job is in then, "job_status". New ones go to the
+ * end, and to the end of the enum in schemas/event.avsc. */
 enum jg_event_kind {
     JG_EVENT_PRODUCED,
     JG_EVENT_DUPLICATE,
@@ -23,9 +25,10 @@ enum jg_event_kind {
     JG_EVENTS
 };
 
-/* Texts are borrowed; those that are NULL or empty, and numbers that are negative, are left out of the line. */
+/* Texts are borrowed; those that are NULL or empty, and numbers that are negative, are left out. */
 struct jg_event {
     enum jg_event_kind kind;
+    int64_t time_ms; /* Unix time; 0: now. What others may see before it is told has its time from before */
     const char *class_name, *jid, *key;
     const char *topic;
     int32_t partition; /* negative: not known */
@@ -45,11 +48,24 @@ struct jg_event {
         .kind = (what), .partition = -1, .offset = -1, .waited_ms = -1, .ran_ms = -1                                   \
     }
 
-/* Does anybody want events? Cheap. */
+/* "unknown" for JG_EVENTS. */
+const char *jg_event_name(enum jg_event_kind kind);
+const char *jg_event_status(enum jg_event_kind kind);
+/* JG_EVENTS: there is none of that name. */
+enum jg_event_kind jg_event_kind_of(const char *name);
+
+/* Does log.format=json want events? Cheap. */
+static inline bool
+jg_event_logs(const struct jg_settings *settings, const struct jg_log *log)
+{
+    return settings->log_format == JG_LOG_FORMAT_JSON && log->level >= JG_LOG_INFO;
+}
+
+/* Does anybody? */
 static inline bool
 jg_event_wanted(const struct jg_settings *settings, const struct jg_log *log)
 {
-    return settings->log_format == JG_LOG_FORMAT_JSON && log->level >= JG_LOG_INFO;
+    return settings->events_topic || jg_event_logs(settings, log);
 }
 
 /* Write the line. Any thread. */

@@ -18,6 +18,7 @@
 #include "plugin/told.h"
 
 #define CALLS_MS 2000
+#define EVENTS_STOP_MS 1000
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct jg_gate *registry;
@@ -151,6 +152,23 @@ settle_limits(struct jg_gate *gate)
              setting, strstr(setting, "dedup") ? ", or use dedup=until_executing" : "");
 }
 
+static void
+open_events(struct jg_gate *gate)
+{
+    const struct jg_events_options options = {
+        .rdk = gate->rdk,
+        .host = gate->rk_conf,
+        .conf = gate->conf,
+        .log = &gate->log,
+        .instance = gate->id,
+        .group = gate->client.consumer ? gate->client.group : NULL,
+        .client_id = gate->client.client_id,
+    };
+    if (gate->settings->events_topic && !gate->refused.text[0] && gate->settings->disable == JG_DISABLE_NO &&
+        !(gate->client.consumer && gate->settings->observe))
+        gate->events_out = jg_events_new(&options);
+}
+
 /* Settle what this handle may do; says so when it is refused. */
 static void
 settle(struct jg_gate *gate, rd_kafka_conf_t *rk_conf)
@@ -206,6 +224,7 @@ jg_gate_new(const struct jg_rdk *rdk, rd_kafka_t *rk, rd_kafka_conf_t *rk_conf, 
     init_sync(gate);
     settle_limits(gate);
     settle(gate, rk_conf);
+    open_events(gate);
     if (client.log_cb) { /* only now: the handle is not whole yet while it is being made */
         gate->log.opaque = gate;
         gate->log.sink = to_client_log;
@@ -262,6 +281,13 @@ jg_gate_stop(struct jg_gate *gate)
     if (called || !jg_defer_stop(gate)) { /* a call that goes on may be inside the holder */
         jg_log(NULL, JG_LOG_ERROR, "THREAD", "a thread of the holder or the resumer does not end: abandoned");
         atomic_store(&gate->abandoned, true);
+    }
+    if (gate->events_out && !atomic_load(&gate->abandoned)) { /* else an abandoned thread may still tell some */
+        if (!jg_events_stop(gate->events_out, EVENTS_STOP_MS)) {
+            jg_log(NULL, JG_LOG_ERROR, "THREAD", "the thread that sends events does not end: abandoned");
+            atomic_store(&gate->abandoned, true);
+        }
+        gate->events_out = NULL;
     }
     if (gate->consumer_queue)
         gate->rdk->queue_destroy(gate->consumer_queue);

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "base/log.h"
+#include "connectors/kafka/events.h"
 #include "connectors/kafka/own.h"
 #include "plugin/client.h"
 #include "plugin/compaction.h"
@@ -61,8 +62,9 @@ struct jg_gate {
     bool gates;              /* some class has a limit, a lease or a capacity by its settings */
     char unseen[640];        /* the reason to refuse when the end of jobs cannot be seen; empty: none needs to be */
     struct jg_own own;       /* consumer: for Kafka clients of our own; base NULL: there are none */
-    unsigned generation;     /* of the process: another one means that we are in a forked child */
-    struct jg_store *store;  /* NULL: none is set */
+    struct jg_events *events_out; /* events.topic; NULL: events go to no topic; gone in jg_gate_stop */
+    unsigned generation;          /* of the process: another one means that we are in a forked child */
+    struct jg_store *store;       /* NULL: none is set */
     struct jg_gate *registered_next;
 
     struct jg_log_rate rates[JG_RATES];
@@ -258,6 +260,9 @@ void jg_callbackless_end(struct jg_gate *gate);
 JG_MUST_USE enum jg_err jg_ask(struct jg_gate *gate, struct jg_op *ops, size_t count);
 /* Attempts until the store answers, at most store.wait.ms. */
 JG_MUST_USE enum jg_err jg_ask_patiently(struct jg_gate *gate, struct jg_op *ops, size_t count);
+
+/* In telling.c: something happened to a job. Any thread; never blocks. */
+void jg_tell(struct jg_gate *gate, const struct jg_event *event);
 
 /* What a message is. Any thread. */
 JG_MUST_USE enum jg_identified jg_gate_identify(const struct jg_gate *gate, const rd_kafka_message_t *rkmessage,

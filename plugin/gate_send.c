@@ -187,7 +187,7 @@ tell(struct jg_gate *gate, const struct sending *sending, enum jg_event_kind kin
     event.key = sending->stamp.key;
     event.topic = sending->topic;
     event.duplicate_of = kind == JG_EVENT_DUPLICATE ? sending->op.original : NULL;
-    jg_event_log(&gate->log, &event);
+    jg_tell(gate, &event);
 }
 
 static void

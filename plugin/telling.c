@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Events of the jobs that pass a gate, for log.format=json. */
+/* Events of the jobs that pass a gate, for log.format=json and events.topic. */
 #include "base/clock.h"
 #include "plugin/coming.h"
+
+void
+jg_tell(struct jg_gate *gate, const struct jg_event *event)
+{
+    jg_events_tell(gate->events_out, gate->settings, &gate->log, event);
+}
 
 void
 jg_tell_coming(struct jg_gate *gate, const struct jg_coming *coming, struct jg_event event)
@@ -21,7 +27,7 @@ jg_tell_coming(struct jg_gate *gate, const struct jg_coming *coming, struct jg_e
         since_ms = gate->rdk->message_timestamp(coming->rkmessage, &type);
     if (event.kind == JG_EVENT_START && since_ms > 0 && jg_wall_ms() >= since_ms)
         event.waited_ms = jg_wall_ms() - since_ms;
-    jg_event_log(&gate->log, &event);
+    jg_tell(gate, &event);
 }
 
 void
@@ -38,5 +44,5 @@ jg_tell_run(struct jg_gate *gate, const struct jg_run *run, struct jg_event even
     event.token = run->token;
     if (event.kind != JG_EVENT_LEASE_LOST)
         event.ran_ms = jg_clock_ms() - run->started_ms;
-    jg_event_log(&gate->log, &event);
+    jg_tell(gate, &event);
 }

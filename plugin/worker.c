@@ -35,7 +35,7 @@ tell_lost_lease(struct jg_gate *gate, const struct jg_op *renewal)
     event.key = renewal->key;
     event.token = renewal->token_in;
     if (jg_event_wanted(gate->settings, &gate->log))
-        jg_event_log(&gate->log, &event);
+        jg_tell(gate, &event);
     jg_log_rated(&gate->log, &gate->rates[JG_RATE_LOST], JG_LOG_ERROR, "LEASE",
                  "class %s: job %s has lost its lease (token %lld) while it runs: another may run by now. It was not "
                  "renewed for lease.ttl.ms, or the store lost its data",

@@ -205,7 +205,7 @@ arrived(struct jg_holder *holder, struct jg_deferral *each)
     each->target->in_flight--;
     jg_count(held ? JG_COUNT_HELD : dead ? JG_COUNT_BURIED : JG_COUNT_REENQUEUED, 1);
     if (dead)
-        options->buried(options->opaque, &each->stamp);
+        options->buried(options->opaque, each->topic, &each->stamp);
     pthread_mutex_lock(&holder->lock);
     bool tell = each->tell && !each->forgotten;
     pthread_mutex_unlock(&holder->lock);

@@ -15,7 +15,7 @@ struct jg_holder_options {
     /* The job of a consumed position is where it was to go. Not for those that somebody waits for. */
     void (*done)(void *opaque, const char *topic, int32_t partition, int64_t offset);
     /* It was too large for it, and is in `<topic>.dead`: its claim has to end. `done` comes too. */
-    void (*buried)(void *opaque, const struct jg_stamp *stamp);
+    void (*buried)(void *opaque, const char *topic, const struct jg_stamp *stamp);
     /* A holding topic came up that this holder did not know. */
     void (*opened)(void *opaque);
     void *opaque; /* all three: on the holder's thread, no lock held */

@@ -411,14 +411,15 @@ place_class(struct jg_resumer *resumer, const struct jg_held_topic *topic)
         free((char *)(uintptr_t)items[i]);
 }
 
-/* For log.format=json. */
+/* For log.format=json and events.topic. */
 static void
-tell(const struct jg_resumer *resumer, const struct jg_transfer *transfer)
+tell(const struct jg_resumer *resumer, const struct jg_transfer *transfer, int64_t wall_ms)
 {
     const struct jg_head *head = transfer->head;
     struct jg_event event = JG_EVENT_INIT(head->doomed ? JG_EVENT_BURIED : JG_EVENT_RESUMED);
     if (!jg_event_wanted(jg_conf_settings(resumer->options.conf), resumer->options.log) || head->foreign)
         return;
+    event.time_ms = wall_ms;
     event.class_name = head->stamp.class_name;
     event.jid = head->stamp.jid;
     event.key = head->stamp.key;
@@ -428,18 +429,19 @@ tell(const struct jg_resumer *resumer, const struct jg_transfer *transfer)
     event.reason = head->doomed;
     event.attempt = head->stamp.attempt;
     event.waited_ms = jg_wall_ms() - head->stamp.held_since_ms;
-    jg_event_log(resumer->options.log, &event);
+    jg_events_tell(resumer->options.events, jg_conf_settings(resumer->options.conf), resumer->options.log, &event);
 }
 
+/* They went, from `wall_ms` on. */
 static void
-settle(struct jg_resumer *resumer)
+settle(struct jg_resumer *resumer, int64_t wall_ms)
 {
     int64_t buried = 0;
     for (struct jg_held_topic *topic = resumer->topics; topic; topic = topic->next_topic)
         place_class(resumer, topic);
     for (size_t i = 0; i < resumer->transfer_count; i++) {
         buried += resumer->transfers[i].head->doomed != NULL;
-        tell(resumer, &resumer->transfers[i]);
+        tell(resumer, &resumer->transfers[i], wall_ms);
         jg_heads_pop(resumer, resumer->transfers[i].partition);
     }
     int64_t resumed = (int64_t)resumer->transfer_count - buried;
@@ -537,9 +539,10 @@ work_round(struct jg_resumer *resumer)
     choose(resumer, now_ms);
     if (resumer->transfer_count == 0)
         return true;
+    int64_t wall_ms = jg_wall_ms();
     switch (jg_resumer_transfer(resumer)) {
     case JG_TRANSFERRED:
-        settle(resumer);
+        settle(resumer, wall_ms);
         return true;
     case JG_TRANSFER_AGAIN:
         wake_all(resumer);

@@ -105,34 +105,40 @@ is_overridden(const struct jg_conf *conf, const char *prefix)
 enum jg_err
 jg_own_check(const struct jg_rdk *rdk, const rd_kafka_conf_t *host, const struct jg_conf *conf, struct jg_error *error)
 {
+    if (!rdk->no_admin)
+        return jg_own_check_callbacks(rdk, host, conf, "a limit", error);
+    snprintf(error->text, sizeof error->text,
+             "a limit is set, for which jobgate makes topics, and %s was left out when librdkafka was linked "
+             "into this program: link all of it (-Wl,--whole-archive librdkafka.a), or use the shared "
+             "librdkafka.so.1",
+             rdk->no_admin);
+    return JG_EHOST;
+}
+
+enum jg_err
+jg_own_check_callbacks(const struct jg_rdk *rdk, const rd_kafka_conf_t *host, const struct jg_conf *conf,
+                       const char *what, struct jg_error *error)
+{
     char mechanism[VALUE_BYTES], method[VALUE_BYTES], unsecure[VALUE_BYTES], verify[VALUE_BYTES];
-    if (rdk->no_admin) {
-        snprintf(error->text, sizeof error->text,
-                 "a limit is set, for which jobgate makes topics, and %s was left out when librdkafka was linked "
-                 "into this program: link all of it (-Wl,--whole-archive librdkafka.a), or use the shared "
-                 "librdkafka.so.1",
-                 rdk->no_admin);
-        return JG_EHOST;
-    }
     get(rdk, host, "sasl.mechanisms", mechanism);
     get(rdk, host, "sasl.oauthbearer.method", method);
     get(rdk, host, "enable.sasl.oauthbearer.unsecure.jwt", unsecure);
     get(rdk, host, "ssl.certificate.verify_cb", verify);
     if (strcmp(mechanism, "OAUTHBEARER") == 0 && strcmp(method, "oidc") != 0 && strcmp(unsecure, "true") != 0 &&
         !is_overridden(conf, "sasl.")) {
-        snprintf(
-            error->text, sizeof error->text,
-            "a limit is set, for which jobgate needs Kafka clients of its own, and they cannot call this program's "
-            "token callback (sasl.mechanisms=OAUTHBEARER): give them credentials by jobgate.kafka.sasl.*, or set "
-            "sasl.oauthbearer.method=oidc");
+        snprintf(error->text, sizeof error->text,
+                 "%s is set, for which jobgate needs Kafka clients of its own, and they cannot call this program's "
+                 "token callback (sasl.mechanisms=OAUTHBEARER): give them credentials by jobgate.kafka.sasl.*, or set "
+                 "sasl.oauthbearer.method=oidc",
+                 what);
         return JG_EINVAL;
     }
     if (verify[0] && !is_overridden(conf, "ssl.") && !is_overridden(conf, "enable.ssl.")) {
-        snprintf(
-            error->text, sizeof error->text,
-            "a limit is set, for which jobgate needs Kafka clients of its own, and they cannot call this program's "
-            "certificate callback (ssl.certificate.verify_cb): set jobgate.kafka.ssl.ca.location to what verifies "
-            "the brokers");
+        snprintf(error->text, sizeof error->text,
+                 "%s is set, for which jobgate needs Kafka clients of its own, and they cannot call this program's "
+                 "certificate callback (ssl.certificate.verify_cb): set jobgate.kafka.ssl.ca.location to what verifies "
+                 "the brokers",
+                 what);
         return JG_EINVAL;
     }
     return JG_OK;

@@ -15,9 +15,14 @@ struct jg_own {
     const struct jg_log *log;
 };
 
-/* Can a client of ours do without what a configuration has as callbacks? JG_EINVAL: `error` names it and the cure. */
+/* Can there be clients of ours, which make topics, for the sake of a limit? JG_EHOST, JG_EINVAL: `error` says why not,
+ * and the cure. */
 JG_MUST_USE enum jg_err jg_own_check(const struct jg_rdk *rdk, const rd_kafka_conf_t *host, const struct jg_conf *conf,
                                      struct jg_error *error);
+/* Can a client of ours do without what a configuration has as callbacks? `what` is set, and needs it, in the error.
+ * JG_EINVAL: `error` names the callback and the cure. */
+JG_MUST_USE enum jg_err jg_own_check_callbacks(const struct jg_rdk *rdk, const rd_kafka_conf_t *host,
+                                               const struct jg_conf *conf, const char *what, struct jg_error *error);
 
 /* The host's configuration without what is the host's alone (callbacks, plugins, group, transactions, tuning), with
  * `jobgate.kafka.*` over it. The caller destroys *out (rdk->conf_destroy). JG_EINVAL: `error` names the property. */

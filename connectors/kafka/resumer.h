@@ -8,6 +8,7 @@
 
 #include "base/histogram.h"
 #include "base/log.h"
+#include "connectors/kafka/events.h"
 #include "connectors/kafka/holding.h"
 #include "connectors/store.h"
 #include "plugin/conf.h"
@@ -20,11 +21,12 @@ struct jg_resumer_options {
     struct jg_store *store;
     const struct jg_conf *conf;
     const struct jg_log *log;
-    const char *group;    /* the consumers' group.id */
-    const char *instance; /* its name as a leader */
-    bool external;        /* of its own, not inside a consumer: tells the store no settings of classes, and stands for
-                             election at once. Inside a consumer it does so when there are holding topics */
-    bool lift;            /* resume everything, limit or not */
+    const char *group;        /* the consumers' group.id */
+    const char *instance;     /* its name as a leader */
+    struct jg_events *events; /* NULL: events go to no topic */
+    bool external; /* of its own, not inside a consumer: tells the store no settings of classes, and stands for
+                      election at once. Inside a consumer it does so when there are holding topics */
+    bool lift;     /* resume everything, limit or not */
 };
 
 struct jg_resumer;

@@ -26,14 +26,14 @@ class KafkaProxy:
     """Clients come to it because the broker advertises `address`; find_port() is where the broker listens, asked for
     each connection. Use as a context manager."""
 
-    def __init__(self, find_port):
+    def __init__(self, find_port, own_port=0):
         self._find_port = find_port
         self._lock = threading.Lock()
         self._trigger, self._left = None, 0
         self._misdirected = None
         self._pulled = threading.Event()
         self._sockets = set()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._listener = socket.create_server(("127.0.0.1", own_port), backlog=128)
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 

@@ -33,6 +33,28 @@ a_topic_list_that_cannot_be_meant_is_refused(void **state)
 }
 
 static void
+events_go_to_one_topic_that_is_not_governed(void **state)
+{
+    struct fixture *fixture = *state;
+    refuse(fixture, "jobgate.events.topic", "a,b", "'a,b' is no topic name");
+    refuse(fixture, "jobgate.events.topic", "^a", "no topic name");
+    refuse(fixture, "jobgate.events.topic", "..", "'..'");
+    set(fixture, "jobgate.topics", "^jobs.*");
+    set(fixture, "jobgate.events.topic", "events");
+    finish(fixture);
+    assert_string_equal(jg_conf_settings(fixture->conf)->events_topic, "events");
+}
+
+static void
+events_about_events_are_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    set(fixture, "jobgate.topics", "^jobs.*");
+    set(fixture, "jobgate.events.topic", "jobs-events");
+    refuse_finish(fixture, "jobgate.events.topic=jobs-events is governed by jobgate.topics");
+}
+
+static void
 a_topics_own_settings_go_before_those_for_all(void **state)
 {
     struct fixture *fixture = *state;
@@ -368,6 +390,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(topics_are_exact_names_and_patterns),
         TEST(a_topic_list_that_cannot_be_meant_is_refused),
+        TEST(events_go_to_one_topic_that_is_not_governed),
+        TEST(events_about_events_are_refused),
         TEST(a_topics_own_settings_go_before_those_for_all),
         TEST(settings_of_a_topic_that_is_not_governed_are_warned_about),
         TEST(a_selector_that_cannot_be_read_is_refused),
