@@ -79,15 +79,20 @@ find_header(void *opaque, const char *name, const void **value, size_t *value_by
 }
 
 static json_t *
+ahead_json(const struct jg_policy *policy)
+{
+    return policy->resume_ahead == JG_AHEAD_AUTO ? json_string("auto") : json_integer(policy->resume_ahead);
+}
+
+static json_t *
 policy_json(const struct jg_policy *policy)
 {
-    return json_pack("{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "dedup", jg_dedup_name(policy->dedup),
+    return json_pack("{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:o, s:I}", "dedup", jg_dedup_name(policy->dedup),
                      "dedup.ttl.ms", (json_int_t)policy->dedup_ttl_ms, "dedup.provisional.ms",
                      (json_int_t)policy->dedup_provisional_ms, "dedup.action", jg_cli_action_name(policy->dedup_action),
                      "limit", (json_int_t)policy->limit, "limit.ttl.ms", (json_int_t)policy->limit_ttl_ms, "hold.max",
                      (json_int_t)policy->hold_max, "hold.max.age.ms", (json_int_t)policy->hold_max_age_ms,
-                     "resume.ahead", (json_int_t)policy->resume_ahead, "resume.wait.ms",
-                     (json_int_t)policy->resume_wait_ms);
+                     "resume.ahead", ahead_json(policy), "resume.wait.ms", (json_int_t)policy->resume_wait_ms);
 }
 
 /* What is held, and for how long; only of a class with a limit. */
@@ -97,9 +102,11 @@ print_limit(const struct jg_policy *policy)
     char limit[JG_LIMIT_CHARS];
     char text[JG_TIME_CHARS];
     jg_cli_limit_text(policy->limit, limit);
+    char ahead[24] = "auto";
     jg_cli_span(policy->limit_ttl_ms, text);
-    printf("        limit %s, a slot without a heartbeat is free after %s, resume.ahead %lld\n", limit, text,
-           (long long)policy->resume_ahead);
+    if (policy->resume_ahead != JG_AHEAD_AUTO)
+        snprintf(ahead, sizeof ahead, "%lld", (long long)policy->resume_ahead);
+    printf("        limit %s, a slot without a heartbeat is free after %s, resume.ahead %s\n", limit, text, ahead);
     if (policy->hold_max)
         printf("        at most %lld are held, then consumers stop at the next one\n", (long long)policy->hold_max);
     jg_cli_span(policy->hold_max_age_ms, text);

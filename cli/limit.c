@@ -53,6 +53,8 @@ print_report(const char *class_name, const struct jg_class_report *report)
         printf(report->told ? ", by the settings" : ": no consumer has told its settings");
     }
     printf("\nrunning   %lld\ntickets   %lld\n", (long long)report->running, (long long)report->tickets);
+    if (report->told && report->ahead)
+        printf("ahead     %lld%s\n", (long long)report->ahead, report->paced ? ", as the resumer finds it" : "");
     print_held(report);
     jg_cli_limit_disagreement(stdout, class_name, report);
 }

@@ -122,3 +122,9 @@ jg_cli_limit_json(const struct jg_class_report *report)
                      "asked", (int)jg_cli_limit_is_asked(report), "disagree", (int)report->disagree, "instance_count",
                      (json_int_t)report->instance_count, "instances", instances_json(report));
 }
+
+json_t *
+jg_cli_ahead_json(const struct jg_class_report *report)
+{
+    return json_pack("{s:I, s:b}", "now", (json_int_t)report->ahead, "auto", (int)report->paced);
+}

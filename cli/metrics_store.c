@@ -42,6 +42,7 @@ static const struct {
     {"jobgate_jobs_resumed_total", "resumed", "Times that a held job went back to its topic."},
     {"jobgate_jobs_dead_lettered_total", "buried", "Jobs that went to the dead letters."},
     {"jobgate_jobs_reenqueued_total", "reenqueued", "Jobs that were enqueued again at their end."},
+    {"jobgate_tickets_missed_total", "missed", "Resumed jobs that found no slot in time, and were held again."},
     {"jobgate_runs_lost_total", "runs_lost",
      "Runs that nobody renewed in time: their consumer died, hung or was cut off."},
     {"jobgate_leases_lost_total", "leases_lost", "Leases of such runs; counted when another run gets the lease."},
@@ -105,6 +106,14 @@ read_tickets(const struct jg_class_report *report, int64_t now_ms, int64_t *valu
     (void)now_ms;
     *value = report->tickets;
     return true;
+}
+
+static bool
+read_ahead(const struct jg_class_report *report, int64_t now_ms, int64_t *value)
+{
+    (void)now_ms;
+    *value = report->ahead;
+    return report->told && jg_cli_limit_now(report) != 0;
 }
 
 static bool
@@ -225,6 +234,8 @@ static const struct {
     {"jobgate_oldest_held_age_seconds", read_oldest, true,
      "For how long the job that is held longest is held; 0: none is, or no resumer has counted yet."},
     {"jobgate_tickets", read_tickets, false, "Jobs that were resumed and did not come up yet."},
+    {"jobgate_resume_ahead", read_ahead, false,
+     "Tickets that may be out beyond the free slots; of resume.ahead=auto as the resumer finds it."},
     {"jobgate_limit", read_limit, false,
      "How many jobs may run at once, a limit set at run time included; 0 while paused, no sample without a limit."},
     {"jobgate_settings_limit", read_own_limit, false, "The limit in the consumers' settings, as last told."},

@@ -76,9 +76,9 @@ print_limit(int width, const char *class_name, const struct jg_class_report *rep
     jg_cli_limit_text(report->limit, settings);
     if (report->held && report->oldest_held_ms)
         jg_cli_span(jg_wall_ms() - report->oldest_held_ms, oldest);
-    printf("%-*s %7s%s %9s %8lld %8lld %8lld  %s\n", width, class_name, limit, report->override.set ? "*" : " ",
+    printf("%-*s %7s%s %9s %8lld %8lld %7lld%s %8lld  %s\n", width, class_name, limit, report->override.set ? "*" : " ",
            report->told ? settings : "-", (long long)report->running, (long long)report->tickets,
-           (long long)report->held, oldest);
+           (long long)report->ahead, report->paced ? "a" : " ", (long long)report->held, oldest);
 }
 
 /* The classes that have to do with limits. */
@@ -95,8 +95,8 @@ print_limits(const struct jg_cli_names *names, const struct jg_class_report *rep
         if (!jg_cli_limit_matters(&reports[i]))
             continue;
         if (!any)
-            printf("\n%-*s %7s  %9s %8s %8s %8s  %s\n", (int)width, "class", "limit", "settings", "running", "tickets",
-                   "held", "oldest");
+            printf("\n%-*s %7s  %9s %8s %8s %7s  %8s  %s\n", (int)width, "class", "limit", "settings", "running",
+                   "tickets", "ahead", "held", "oldest");
         any = true;
         overridden = overridden || reports[i].override.set;
         print_limit((int)width, names->list[i], &reports[i]);
@@ -146,12 +146,12 @@ report_json(const char *class_name, const struct jg_class_report *report)
     json_t *counters = json_object();
     for (size_t i = 0; i < report->counter_count; i++)
         json_object_set_new(counters, report->counters[i].name, json_integer(report->counters[i].value));
-    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:s, s:o, s:o}", "class",
+    return json_pack("{s:o, s:I, s:I, s:I, s:o, s:I, s:I, s:o, s:s, s:o, s:o}", "class",
                      jg_cli_json_text(class_name, strlen(class_name)), "claims", (json_int_t)report->claims, "running",
-                     (json_int_t)report->running, "tickets", (json_int_t)report->tickets, "held",
-                     (json_int_t)report->held, "oldest_held_ms", (json_int_t)report->oldest_held_ms, "limit",
-                     jg_cli_limit_json(report), "lease", jg_lease_name(report->lease), "capacity",
-                     jg_cli_capacity_json(report), "counters", counters);
+                     (json_int_t)report->running, "tickets", (json_int_t)report->tickets, "ahead",
+                     jg_cli_ahead_json(report), "held", (json_int_t)report->held, "oldest_held_ms",
+                     (json_int_t)report->oldest_held_ms, "limit", jg_cli_limit_json(report), "lease",
+                     jg_lease_name(report->lease), "capacity", jg_cli_capacity_json(report), "counters", counters);
 }
 
 static void

@@ -12,7 +12,7 @@ const char *const jg_tally_names[JG_TALLIES] = {
     [JG_TALLY_ADMITTED] = "admitted",   [JG_TALLY_SKIPPED] = "skipped",         [JG_TALLY_COMPLETED] = "completed",
     [JG_TALLY_HELD] = "held",           [JG_TALLY_RESUMED] = "resumed",         [JG_TALLY_BURIED] = "buried",
     [JG_TALLY_NOOPS] = "noops",         [JG_TALLY_REENQUEUED] = "reenqueued",   [JG_TALLY_FAILED] = "failed",
-    [JG_TALLY_RUNS_LOST] = "runs_lost", [JG_TALLY_LEASES_LOST] = "leases_lost",
+    [JG_TALLY_RUNS_LOST] = "runs_lost", [JG_TALLY_LEASES_LOST] = "leases_lost", [JG_TALLY_MISSED] = "missed",
 };
 
 enum jg_err

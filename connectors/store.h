@@ -45,6 +45,7 @@ enum jg_gauge {
 #define JG_DONE_TTL_MS 600000
 #define JG_MARK_MS 600000                   /* that jobs of a key are held is believed for so long */
 #define JG_CHAIN_TTL_MS INT64_C(2592000000) /* 30 days: a chain may be held for long */
+#define JG_IDLE_CYCLE_MS 1000000000         /* times in jg_op.idle_now begin anew */
 #define JG_EPOCH_BEFORE 1                   /* an epoch before all others: they are times */
 #define JG_FRESH_ALWAYS 1                   /* epochs are times, and larger */
 
@@ -102,7 +103,7 @@ struct jg_op {
     int64_t done_ttl_ms;     /* ADMIT (for a no-op), COMPLETE: remember the end for so long; 0: do not, unless it is
                               * enqueued again: then for JG_DONE_TTL_MS. ADMIT, RENEW, with a lease: likewise that it
                               * started */
-    int64_t resume_ahead;    /* SYNC */
+    int64_t resume_ahead;    /* SYNC: JG_AHEAD_AUTO: the resumer says it with each TAKE */
     int64_t hold_max_age_ms; /* SYNC */
     struct jg_override override_in; /* SYNC: as this instance last saw it */
     bool override_now;              /* SYNC: set override_in now, whatever its at_ms (the `jobgate` command). Nothing
@@ -124,6 +125,7 @@ struct jg_op {
     int64_t per_key;       /* ADMIT, SYNC: how many jobs of one value of limit.key run at once; 0: the class has none */
     int64_t held_in;       /* TAKE: how many are held, counted in the holding topics; negative: not known */
     int64_t oldest_held_in; /* TAKE: since when the oldest is, Unix ms; 0: none is, or not known */
+    int64_t ahead_in;       /* TAKE: so many tickets more than slots are free, where resume.ahead is auto */
 
     /* JG_OK, or JG_ESTORE: nothing was learned, the outputs are untouched; it may have taken effect, or do so yet. */
     enum jg_err err;
@@ -151,7 +153,13 @@ struct jg_op {
     int64_t granted;             /* TAKE: so many items have a ticket, or need none; `grants` says which */
     int64_t per_key_now;         /* TAKE: per_key as last told; 0: none */
     int64_t limit_now;           /* TAKE: what counts; 0: none */
-    int64_t ahead_now;           /* TAKE: resume.ahead as last told; */
+    int64_t ahead_now;           /* TAKE: resume.ahead as last told; with JG_AHEAD_AUTO the next ones are filled in */
+    int64_t now_ms;              /* TAKE: the store's time */
+    int64_t completed_now;       /* TAKE: counted by the class, as in jg_class_report */
+    int64_t missed_now;          /* likewise */
+    int64_t waited_now_ms;       /* TAKE: the sum, over ticketed jobs that started, from the ticket to the start */
+    int64_t idle_now;            /* TAKE: the sum of the times (modulo JG_IDLE_CYCLE_MS) at which they started, less
+                                  * those at which slots got free while jobs were held */
     int64_t max_age_now_ms;      /* TAKE: hold.max.age.ms as last told; 0: none */
     int64_t running, tickets;    /* TAKE: after it */
     int64_t left_ms;             /* LEAD: until the present leader's time is over; its own when it leads */
@@ -222,8 +230,9 @@ struct jg_class_report {
     int64_t claim_states[JG_CLAIM_RUNNING + 1]; /* of those, by their state */
     int64_t running;                            /* live members of `run` */
     struct {
-        const char *name; /* static: claimed, duplicates, candidates, confirmed, passed, released, admitted, skipped,
-                             completed, held, resumed, buried, noops, reenqueued, failed, runs_lost, leases_lost */
+        const char
+            *name; /* static: claimed, duplicates, candidates, confirmed, passed, released, admitted, skipped,
+                      completed, held, resumed, buried, noops, reenqueued, failed, runs_lost, leases_lost, missed */
         int64_t value;
     } counters[24];
     size_t counter_count;
@@ -232,6 +241,8 @@ struct jg_class_report {
     int64_t limit;               /* by the settings, as last told */
     struct jg_override override; /* goes over it */
     int64_t tickets;
+    int64_t ahead; /* tickets beyond the free slots; of resume.ahead=auto what the resumer said last */
+    bool paced;    /* it is auto */
     int64_t held;
     int64_t oldest_held_ms; /* Unix time; 0: none is held, or not known */
     /* Instances that told their settings within the last minute. */

@@ -70,6 +70,7 @@ enum jg_tally {
     JG_TALLY_FAILED,      /* of the completed */
     JG_TALLY_RUNS_LOST,   /* expired, since nobody renewed them */
     JG_TALLY_LEASES_LOST, /* likewise; counted when another run gets the lease, or that run ends after all */
+    JG_TALLY_MISSED,      /* ticketed jobs that found no slot, and were held again */
     JG_TALLIES
 };
 extern const char *const jg_tally_names[JG_TALLIES];

@@ -67,8 +67,8 @@ row_values(const struct jg_setting *row, const char *separator, char *out, size_
     size_t used = 0;
     *out = '\0';
     if (row->type == JG_TYPE_NUMBER) {
-        snprintf(out, out_bytes, "%lld to %lld%s%s", (long long)row->min, (long long)row->max, row->unit ? " " : "",
-                 row->unit ? row->unit : "");
+        snprintf(out, out_bytes, "%s%s%lld to %lld%s%s", row->words ? row->words->text : "", row->words ? ", " : "",
+                 (long long)row->min, (long long)row->max, row->unit ? " " : "", row->unit ? row->unit : "");
         return;
     }
     for (const struct jg_word *word = row->words; word && word->text && used < out_bytes; word++) {

@@ -39,6 +39,7 @@ static const struct jg_word lease_taken_words[] = {
     {"skip", JG_LEASE_TAKEN_SKIP}, {"hold", JG_LEASE_TAKEN_HOLD}, {NULL, 0}};
 static const struct jg_word log_format_words[] = {
     {"text", JG_LOG_FORMAT_TEXT}, {"json", JG_LOG_FORMAT_JSON}, {NULL, 0}};
+static const struct jg_word ahead_words[] = {{"auto", JG_AHEAD_AUTO}, {NULL, 0}};
 static const struct jg_word bool_words[] = {{"false", 0}, {"true", 1}, {"0", 0}, {"1", 1}, {NULL, 0}};
 static const struct jg_word disable_words[] = {
     {"0", JG_DISABLE_NO}, {"1", JG_DISABLE_PASS}, {"all", JG_DISABLE_ALL}, {NULL, 0}};
@@ -306,13 +307,15 @@ const struct jg_setting jg_setting_table[JG_SETTING_COUNT] = {
     {.name = "resume.ahead",
      .level = JG_LEVEL_CLASS,
      .type = JG_TYPE_NUMBER,
-     .fallback = "0",
+     .fallback = "auto",
+     .words = ahead_words,
      .min = 0,
      .max = 100000,
      .field = CLASS_FIELD(resume_ahead),
      .since = "0.2",
      .doc = "How many held jobs are on their way back beyond the free slots. More keeps the slots of jobs of "
-            "milliseconds busy; a job that comes back and finds no slot is held again."},
+            "milliseconds busy, or behind a long backlog; a job that comes back and finds no slot is held again. "
+            "`auto`: the resumer finds it by what it sees, per class, up to 10000."},
     {.name = "resume.wait.ms",
      .level = JG_LEVEL_CLASS,
      .type = JG_TYPE_NUMBER,

@@ -31,13 +31,13 @@ enum jg_type {
     JG_TYPE_NAME,     /* letters, digits and . _ - */
     JG_TYPE_SELECTOR, /* see jg_selector_parse */
     JG_TYPE_GAUGE,    /* redis:<key> */
-    JG_TYPE_NUMBER,   /* whole, from min to max */
+    JG_TYPE_NUMBER,   /* whole, from min to max; or one of words, if there are any */
     JG_TYPE_ENUM,     /* one of words */
     JG_TYPE_BOOL,     /* true or false; 1 and 0 too */
     JG_TYPE_ANY       /* passed on as it is; may hold a password */
 };
 
-/* A word that an enum setting accepts, and its value in the enum. */
+/* A word that a setting accepts, and its value in the enum, or as a number. */
 struct jg_word {
     const char *text; /* NULL ends the list */
     int value;

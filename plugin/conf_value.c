@@ -65,12 +65,15 @@ static enum jg_err
 check_number(const struct jg_setting *row, const char *shown, const char *value, struct jg_error *error)
 {
     int64_t number = 0;
+    if (row->words && find_word(row->words, value))
+        return JG_OK;
     if (parse_number(value, &number) && number >= row->min && number <= row->max)
         return JG_OK;
     char text[64];
     jg_conf_shown(value, text, sizeof text);
-    snprintf(error->text, sizeof error->text, "%s: '%s' is not a whole number%s%s from %lld to %lld", shown, text,
-             row->unit ? " of " : "", row->unit ? row->unit : "", (long long)row->min, (long long)row->max);
+    snprintf(error->text, sizeof error->text, "%s: '%s' is not %s%sa whole number%s%s from %lld to %lld", shown, text,
+             row->words ? row->words->text : "", row->words ? ", nor " : "", row->unit ? " of " : "",
+             row->unit ? row->unit : "", (long long)row->min, (long long)row->max);
     return JG_EINVAL;
 }
 
@@ -259,8 +262,9 @@ int64_t
 jg_setting_number(const struct jg_setting *row, const char *value)
 {
     int64_t number = 0;
-    if (row->words)
-        return find_word(row->words, value)->value;
+    const struct jg_word *word = row->words ? find_word(row->words, value) : NULL;
+    if (word)
+        return word->value;
     return parse_number(value, &number) ? number : 0;
 }
 

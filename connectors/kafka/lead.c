@@ -349,12 +349,15 @@ take(struct jg_resumer *resumer, struct jg_held_topic *topic, size_t most, int64
         .held_in = jg_heads_count(resumer, topic),
         .oldest_held_in = jg_heads_oldest(topic),
         .grace_ms = jg_conf_grace_ms(resumer->options.conf, &policy),
+        .ahead_in = jg_pace_ahead(&topic->pace),
     };
     topic->due_ms = now_ms + next_due_ms(resumer, topic);
     topic->ask = false;
     if (jg_store_exec(resumer->options.store, &op, 1) != JG_OK)
         return false;
     topic->max_age_ms = op.max_age_now_ms;
+    jg_pace_take(&topic->pace, &op);
+    topic->due_ms = now_ms + jg_pace_due_ms(&topic->pace, topic->due_ms - now_ms);
     if (resumer->options.external && count && !op.granted && !op.limit_now && op.reason == JG_REASON_NONE)
         return sync_topic(resumer, topic); /* nobody has told anything of the class: what this process is told counts */
     size_t kept = keep_granted(resumer, count, grants);

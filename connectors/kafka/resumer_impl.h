@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "connectors/kafka/own.h"
+#include "connectors/kafka/pace.h"
 #include "connectors/kafka/resumer.h"
 #include "plugin/stamp.h"
 
@@ -50,6 +51,7 @@ struct jg_held_topic {
     int64_t sync_ms;  /* monotonic: when its settings were last told; 0: never */
     struct jg_override override;
     int64_t max_age_ms; /* hold.max.age.ms as last told */
+    struct jg_pace pace;
 };
 
 /* One job on its way, in a transaction. */

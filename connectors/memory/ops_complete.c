@@ -9,20 +9,23 @@
 static void
 leave_run(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op, bool *left)
 {
-    bool freed = jg_memory_reap(class, now_ms) > 0;
+    int64_t freed = (int64_t)jg_memory_reap(class, now_ms);
     struct jg_map_entry *entry = jg_memory_member(class, op->member, now_ms);
     struct jg_memory_lease *lease = op->lease ? jg_memory_find_lease(class, op, now_ms) : NULL;
     *left = entry;
     jg_memory_leave_key_run(class, op);
     if (entry)
         jg_map_remove(&class->run, entry);
+    freed += *left;
     if (lease && strcmp(lease->member, op->member) == 0) {
         lease->member[0] = '\0';
         class->tallies[JG_TALLY_LEASES_LOST] += *left ? 0 : 1;
-        freed = true;
+        freed++;
     }
-    if (freed || *left)
+    if (freed > 0)
         jg_memory_wake_resumer(class);
+    if (class->held > 0 && !op->lease && op->capacity == 0)
+        class->idle -= freed * (now_ms % JG_IDLE_CYCLE_MS);
 }
 
 static bool

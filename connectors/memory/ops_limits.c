@@ -61,7 +61,8 @@ allowed(struct jg_memory_class *class, int64_t now_ms, int64_t limit, struct jg_
     int64_t most = INT64_MAX, tickets = (int64_t) class->tickets.count;
     if (limit > 0) {
         int64_t free = limit - (int64_t) class->run.count;
-        allow((free > 0 ? free : 0) + class->ahead - tickets, JG_REASON_LIMIT, &most, op);
+        int64_t ahead = class->ahead == JG_AHEAD_AUTO ? op->ahead_in : class->ahead;
+        allow((free > 0 ? free : 0) + ahead - tickets, JG_REASON_LIMIT, &most, op);
     }
     if (class->capacity > 0) {
         op->load_now = jg_memory_gauge(class, class->load_key, &op->gauge);
@@ -130,6 +131,21 @@ grant_all(struct jg_memory_class *class, int64_t now_ms, int64_t limit, bool gat
     return barred;
 }
 
+/* What the resumer finds its next ahead_in by. */
+static void
+tell_pace(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
+{
+    bool paced = class->ahead == JG_AHEAD_AUTO && op->limit_now > 0;
+    op->ahead_now = class->ahead;
+    op->now_ms = now_ms;
+    op->completed_now = paced ? class->tallies[JG_TALLY_COMPLETED] : 0;
+    op->missed_now = paced ? class->tallies[JG_TALLY_MISSED] : 0;
+    op->waited_now_ms = paced ? class->waited_ms : 0;
+    op->idle_now = paced ? class->idle : 0;
+    if (paced)
+        class->paced = op->ahead_in;
+}
+
 enum jg_err
 jg_memory_take(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
 {
@@ -148,11 +164,11 @@ jg_memory_take(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
     else if (op->grants)
         memset(op->grants, JG_GRANT_NONE, op->item_count);
     op->limit_now = limit;
-    op->ahead_now = class->ahead;
     op->max_age_now_ms = class->max_age_ms;
     op->per_key_now = class->per_key;
     op->running = (int64_t) class->run.count;
     op->tickets = (int64_t) class->tickets.count;
+    tell_pace(class, now_ms, op);
     if (op->held_in >= 0) {
         class->held = op->held_in > op->granted ? op->held_in - op->granted : 0;
         class->oldest_held_ms = class->held ? op->oldest_held_in : 0;

@@ -157,8 +157,8 @@ static enum jg_err
 hold(struct jg_memory_class *class, struct jg_memory_claim *claim, struct jg_memory_chain *chain, int64_t now_ms,
      const struct jg_op *op, bool for_class)
 {
-    if (op->resumed)
-        (void)jg_memory_drop_ticket(class, op->jid);
+    if (op->resumed && jg_memory_drop_ticket(class, op->jid) && op->reason == JG_REASON_LIMIT)
+        class->tallies[JG_TALLY_MISSED]++;
     class->held++;
     if (jg_memory_hold_keys(class, now_ms, op, for_class))
         return JG_ENOMEM;
@@ -255,6 +255,20 @@ take_lease(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op, bool
     return jg_memory_give_lease(class, now_ms, op, token);
 }
 
+/* One that was resumed starts. */
+static void
+use_ticket(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op, bool runs)
+{
+    const struct jg_memory_ticket *ticket = (struct jg_memory_ticket *)jg_map_find(&class->tickets, op->jid, now_ms);
+    bool gated = op->limit != 0 || op->lease || op->capacity > 0 || op->limit_key;
+    if (ticket && !runs && gated && jg_memory_limit(class, op->limit) > 0) {
+        class->waited_ms += now_ms > ticket->taken_ms ? now_ms - ticket->taken_ms : 0;
+        if (!op->lease && op->capacity == 0)
+            class->idle += now_ms % JG_IDLE_CYCLE_MS;
+    }
+    (void)jg_memory_drop_ticket(class, op->jid);
+}
+
 static enum jg_err
 run(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_ms, struct jg_op *op, bool runs)
 {
@@ -269,7 +283,7 @@ run(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_ms
     if (claim && jg_memory_is_owner(claim, op) && start(class, claim, now_ms, op))
         return JG_ENOMEM;
     if (op->resumed)
-        (void)jg_memory_drop_ticket(class, op->jid);
+        use_ticket(class, now_ms, op, runs);
     class->tallies[JG_TALLY_ADMITTED]++;
     return JG_OK;
 }

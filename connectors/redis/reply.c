@@ -263,14 +263,17 @@ read_grants(const redisReply *reply, const struct jg_op *op, int64_t granted)
 bool
 jg_reply_take(const redisReply *reply, struct jg_op *op)
 {
-    int64_t numbers[6], per_key;
+    int64_t numbers[6], paced[5], per_key;
     enum jg_reason reason;
     struct gauge_read gauge;
-    if (!jg_reply_is_array(reply, 11) || !read_reason(reply->element[6], &reason) ||
+    if (!jg_reply_is_array(reply, 16) || !read_reason(reply->element[6], &reason) ||
         !read_gauge(reply->element[7], reply->element[8], &gauge))
         return false;
     for (size_t i = 0; i < 6; i++)
         if (!jg_reply_integer(reply->element[i], &numbers[i]))
+            return false;
+    for (size_t i = 0; i < 5; i++)
+        if (!jg_reply_integer(reply->element[11 + i], &paced[i]))
             return false;
     if (numbers[0] < 0 || numbers[0] > JG_OP_MAX_ITEMS || numbers[4] < 0 || numbers[5] < 0 ||
         !jg_reply_integer(reply->element[10], &per_key) || per_key < 0 ||
@@ -283,6 +286,11 @@ jg_reply_take(const redisReply *reply, struct jg_op *op)
     op->running = numbers[4];
     op->tickets = numbers[5];
     op->per_key_now = per_key;
+    op->now_ms = paced[0];
+    op->completed_now = paced[1];
+    op->missed_now = paced[2];
+    op->waited_now_ms = paced[3];
+    op->idle_now = paced[4];
     op->reason = reason;
     op->load_now = gauge.load;
     op->gauge = gauge.gauge;

@@ -38,18 +38,22 @@ read_tallies(const redisReply *reply, struct jg_class_report *out)
     return true;
 }
 
-/* The fields of `limits`: limit, override, lease, capacity, load, work, per_key. */
+/* The fields of `limits`: limit, override, lease, capacity, load, work, per_key, ahead, paced. */
 static bool
 read_limits(const redisReply *reply, struct jg_class_report *out)
 {
-    char text[48], lease[16];
+    char text[48], lease[16], ahead[24];
     const char *rest;
-    if (!jg_reply_is_array(reply, 7) || !jg_reply_text(reply->element[2], lease, sizeof lease) ||
+    if (!jg_reply_is_array(reply, 9) || !jg_reply_text(reply->element[2], lease, sizeof lease) ||
         (lease[0] && !jg_lease_parse(lease, strlen(lease), &out->lease)) ||
         !jg_reply_integer(reply->element[3], &out->capacity) || !jg_reply_integer(reply->element[6], &out->per_key) ||
         !jg_reply_text(reply->element[4], out->load_key, sizeof out->load_key) ||
         !jg_reply_text(reply->element[5], out->work_key, sizeof out->work_key) ||
-        !jg_reply_integer(reply->element[0], &out->limit) || !jg_reply_text(reply->element[1], text, sizeof text))
+        !jg_reply_integer(reply->element[0], &out->limit) || !jg_reply_text(reply->element[1], text, sizeof text) ||
+        !jg_reply_text(reply->element[7], ahead, sizeof ahead))
+        return false;
+    out->paced = strcmp(ahead, "auto") == 0;
+    if (!jg_reply_integer(reply->element[out->paced ? 8 : 7], &out->ahead))
         return false;
     out->told = reply->element[0]->type != REDIS_REPLY_NIL;
     char *space = strchr(text, ' ');
@@ -125,7 +129,8 @@ read_class(void *opaque, size_t index, const redisReply *reply)
 static void
 ask_of_class(struct jg_report *report, const char *class_name, const char *now_text)
 {
-    static const char *const limits_fields[] = {"limit", "override", "lease", "capacity", "load", "work", "per_key"},
+    static const char *const limits_fields[] = {"limit", "override", "lease", "capacity", "load",
+                                                "work",  "per_key",  "ahead", "paced"},
                              *const held_fields[] = {"n", "oldest"}, *const lease_fields[] = {"m", "tok"};
     const char *const live[] = {now_text, "+inf"};
     const struct {
@@ -135,7 +140,7 @@ ask_of_class(struct jg_report *report, const char *class_name, const char *now_t
     } asked[] = {
         {"HMGET", "stats", jg_tally_names, JG_TALLIES},
         {"ZCOUNT", "run", live, 2},
-        {"HMGET", "limits", limits_fields, 7},
+        {"HMGET", "limits", limits_fields, 9},
         {"HLEN", "tkt", NULL, 0},
         {"HMGET", "held", held_fields, 2},
         {"HGETALL", "instances", NULL, 0},

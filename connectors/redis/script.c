@@ -47,6 +47,7 @@ const char *const jg_script_arg_names[JG_SCRIPT_ARGS] = {
     [JG_SCRIPT_ARG_HELD_IN] = "held_in",
     [JG_SCRIPT_ARG_OLDEST_HELD_IN] = "oldest_held_in",
     [JG_SCRIPT_ARG_AHEAD] = "ahead",
+    [JG_SCRIPT_ARG_AHEAD_IN] = "ahead_in",
     [JG_SCRIPT_ARG_MAX_AGE_MS] = "max_age_ms",
     [JG_SCRIPT_ARG_OVERRIDE] = "override",
     [JG_SCRIPT_ARG_OVERRIDE_AT_MS] = "override_at_ms",
@@ -129,7 +130,7 @@ const struct jg_script jg_scripts[JG_OP_KINDS] = {
                     .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_RUN, JG_SCRIPT_KEY_TKT,
                              JG_SCRIPT_KEY_HELD, JG_SCRIPT_KEY_LIMITS, JG_SCRIPT_KEY_LEASE},
                     .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_HELD_IN, JG_SCRIPT_ARG_OLDEST_HELD_IN,
-                             JG_SCRIPT_ARG_GRACE_MS, JG_SCRIPT_ARG_FRESH, JG_SCRIPT_ARG_ITEMS},
+                             JG_SCRIPT_ARG_GRACE_MS, JG_SCRIPT_ARG_FRESH, JG_SCRIPT_ARG_AHEAD_IN, JG_SCRIPT_ARG_ITEMS},
                     .read = jg_reply_take},
     [JG_OP_PLACE] = {.name = "place",
                      .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_TKT},
@@ -337,6 +338,7 @@ number_of(enum jg_script_arg arg, const struct jg_op *op)
         [JG_SCRIPT_ARG_HELD_IN] = op->held_in,
         [JG_SCRIPT_ARG_OLDEST_HELD_IN] = op->oldest_held_in,
         [JG_SCRIPT_ARG_AHEAD] = op->resume_ahead,
+        [JG_SCRIPT_ARG_AHEAD_IN] = op->ahead_in,
         [JG_SCRIPT_ARG_MAX_AGE_MS] = op->hold_max_age_ms,
         [JG_SCRIPT_ARG_OVERRIDE] = op->override_in.limit,
         [JG_SCRIPT_ARG_OVERRIDE_AT_MS] = op->override_in.at_ms,
@@ -378,6 +380,8 @@ append_arg(struct jg_buf *out, enum jg_script_arg arg, const char *prefix, const
         append_text(out, arg, prefix, run_id, op);
     } else if (arg == JG_SCRIPT_ARG_OVERRIDE && !op->override_in.set) {
         jg_resp_text(out, "default");
+    } else if (arg == JG_SCRIPT_ARG_AHEAD && op->resume_ahead == JG_AHEAD_AUTO) {
+        jg_resp_text(out, "auto"); /* older versions take it for 0 */
     } else {
         jg_resp_number(out, number_of(arg, op));
     }

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from confluent_kafka import KafkaException
 
-from bench import clients, report
+from bench import clients, report, slots
 from bench.plan import SERIES, Plan
 from bench.programs import Bench, BenchError
 from support.kafka import JARS, KafkaCluster
@@ -36,6 +36,8 @@ def arguments():
     parser.add_argument("--rounds", type=int, metavar="N", help="so many rounds (default 11)")
     parser.add_argument("--clients", action="store_true",
                         help="instead, each client library (Python, Go, Node) with the plugin, against itself without it")
+    parser.add_argument("--slots", action="store_true",
+                        help="instead, how busy the slots of a limited class are while jobs are held")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured there")
     parser.add_argument("--no-build", action="store_true", help="(of the script) measure what is built, as it is")
     options = parser.parse_args()
@@ -104,6 +106,9 @@ def main():
             if options.clients:
                 rounds, rates = measure_clients(options, bench)
                 measured = {"jobs_per_run": {"plain": clients.PLAIN, "governed": clients.GOVERNED}, "clients": rates}
+            elif options.slots:
+                rounds = 1
+                measured = {"slots": slots.measure(kafka, redis, options.quick, say)}
             else:
                 rounds, plan = measure(options, bench)
                 measured = {"jobs_per_run": plan.sizes, **report.results(plan.samples, plan.gaps_ms)}
@@ -116,11 +121,12 @@ def main():
     found["took_s"] = time.monotonic() - began
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n")
-    libraries = "" if options.clients else f"librdkafka {found['versions']['librdkafka']}, "
+    libraries = "" if options.clients or options.slots else f"librdkafka {found['versions']['librdkafka']}, "
     print(f"{before['cpus']} CPUs, {before['model']}; {libraries}"
           f"Redis {found['versions']['redis']}, Kafka {found['versions']['kafka']}; load {before['load'][0]:.1f} before, "
           f"{found['load_after'][0]:.1f} after; {rounds} rounds, {found['took_s']:.0f} s\n")
-    print(clients.text(found["clients"]) if options.clients else report.text(found))
+    tables = slots.text(found["slots"]) if options.slots else clients.text(found["clients"]) if options.clients else None
+    print(tables or report.text(found))
 
 
 if __name__ == "__main__":

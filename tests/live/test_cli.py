@@ -145,7 +145,7 @@ def test_the_policy_that_applies_is_told(jobgate):
     assert json.loads(told.stdout)["policy"] == {"dedup": "until_executed", "dedup.ttl.ms": 90000,
                                                  "dedup.provisional.ms": 30000, "dedup.action": "mark",
                                                  "limit": 0, "limit.ttl.ms": 30000, "hold.max": 0, "hold.max.age.ms": 0,
-                                                 "resume.ahead": 0, "resume.wait.ms": 20}
+                                                 "resume.ahead": "auto", "resume.wait.ms": 20}
     assert "until_executed" in identify(jobgate, '{"class":"Mail","args":[]}', properties=properties).stdout
     other = identify(jobgate, '{"class":"Other","args":[]}', "--json", properties=properties)
     assert json.loads(other.stdout)["policy"]["dedup"] == "until_executing"

@@ -224,8 +224,8 @@ def test_status_shows_limits_and_what_is_held(jobgate, read, store, consumer_say
     assert (report["held"], report["limit"]["told"], report["limit"]["override"]) == (0, False, None)
     limits = jobgate("status").stdout.split("\n\n")[-1]
     header, row, remark = limits.splitlines()[:3]
-    assert header.split() == ["class", "limit", "settings", "running", "tickets", "held", "oldest"]
-    assert row.split()[:6] == ["Mail", "3*", "10", "0", "0", "12"]
+    assert header.split() == ["class", "limit", "settings", "running", "tickets", "ahead", "held", "oldest"]
+    assert row.split()[:7] == ["Mail", "3*", "10", "0", "0", "0", "12"]
     assert "3 min" in row
     assert remark.startswith("* set at run time")
     assert "Report" not in limits

@@ -130,6 +130,10 @@ compare_answers(struct comparison *cmp, unsigned key, const struct jg_op *memory
                   memory->limit_now == redis->limit_now && memory->ahead_now == redis->ahead_now &&
                       memory->max_age_now_ms == redis->max_age_now_ms,
                   "what counts");
+    compare_check(cmp, memory->completed_now == redis->completed_now && memory->missed_now == redis->missed_now,
+                  "completed or missed");
+    if (memory->ahead_now == JG_AHEAD_AUTO)
+        compare_check(cmp, compare_near(memory->waited_now_ms, redis->waited_now_ms), "waited");
     compare_check(cmp, memory->running == redis->running && memory->tickets == redis->tickets, "running or tickets");
     compare_check(cmp, memory->override.set == redis->override.set && memory->override.limit == redis->override.limit,
                   "override");
@@ -188,7 +192,8 @@ add_limits(struct comparison *cmp, struct jg_op *op)
     op->fresh = !pick(cmp, 8);
     op->grace_ms = UNIT_MS + UNIT_MS / 2;
     op->hold_max = pick(cmp, 3) ? 0 : 2;
-    op->resume_ahead = pick(cmp, 2);
+    op->resume_ahead = (int64_t)pick(cmp, 3) - 1;
+    op->ahead_in = pick(cmp, 2);
     op->hold_max_age_ms = pick(cmp, 3);
     op->held_in = held[pick(cmp, sizeof held / sizeof held[0])];
     op->oldest_held_in = pick(cmp, 3);

@@ -149,6 +149,10 @@
     X(a_successor_waits_for_the_lease_of_its_predecessor)                                                              \
     X(burying_a_job_ends_its_chain_unless_a_later_one_started)                                                         \
     X(a_chain_is_forgotten_after_its_end_or_a_month)                                                                   \
+    /* store_pace.c: what a take tells for resume.ahead=auto */                                                        \
+    X(with_auto_the_resumer_says_how_many_go_ahead)                                                                    \
+    X(a_ticketed_job_that_is_held_again_for_want_of_a_slot_is_a_miss)                                                  \
+    X(how_long_tickets_were_on_their_way_and_slots_idle_is_told)                                                       \
     /* store_take.c: tickets of classes with a lease or a capacity */                                                  \
     X(a_take_gives_one_ticket_for_one_free_lease)                                                                      \
     X(a_take_gives_as_many_tickets_as_the_load_is_below_the_capacity)                                                  \

@@ -7,6 +7,7 @@ sees as a run lies inside the run: an overlap that it finds is real.
 
 import selectors
 import socket
+import sys
 import threading
 import time
 from collections import Counter
@@ -222,12 +223,14 @@ class Recorder:
 class Crew:
     """`count` workers with the same properties (pairs), numbered from 0. Ends with the test, or with `close`."""
 
-    def __init__(self, program, recorder, topic, properties, settle=None, load=None):
-        """`load`: (a Redis's socket, key), where each job adds its stamp."""
+    def __init__(self, program, recorder, topic, properties, settle=None, load=None, counted=None):
+        """`load`: (a Redis's socket, key), where each job adds its stamp. `counted`: a class whose jobs the recorder is
+        not told; see `count`."""
         self.recorder = recorder
         self.directory = new_directory("crew")
         self._command = [program, recorder.path, topic, *(["--settle", settle] if settle else []),
                          *(["--load", *load] if load else [])]
+        self._counted = counted
         for name, value in properties:
             self._command += ["-X", f"{name}={value}"]
         self._workers = []
@@ -236,8 +239,20 @@ class Crew:
         for _ in range(count):
             directory = self.directory / f"worker{len(self._workers)}"
             directory.mkdir()
-            self._workers.append(ServerProcess(self._command, directory))
+            more = []
+            if self._counted:
+                (directory / "count").write_bytes(bytes(8))
+                more = ["--count", self._counted, directory / "count"]
+            self._workers.append(ServerProcess([*self._command, *more], directory))
         return self
+
+    def count_of(self, number):
+        """How many of the jobs that are only counted it has run."""
+        return int.from_bytes((self.directory / f"worker{number}" / "count").read_bytes(), sys.byteorder)
+
+    def count(self):
+        """... and all of them."""
+        return sum(map(self.count_of, range(len(self))))
 
     def __len__(self):
         return len(self._workers)

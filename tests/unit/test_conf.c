@@ -31,7 +31,7 @@ nothing_set_governs_nothing(void **state)
     assert_int_equal(policy.limit_ttl_ms, JG_RUN_TTL_MS);
     assert_int_equal(policy.hold_max, 0);
     assert_int_equal(policy.hold_max_age_ms, 0);
-    assert_int_equal(policy.resume_ahead, 0);
+    assert_int_equal(policy.resume_ahead, JG_AHEAD_AUTO);
     assert_int_equal(policy.resume_wait_ms, 20);
     assert_int_equal(jg_conf_grace_ms(fixture->conf, &policy), 12000);
     char setting[160];

@@ -14,10 +14,10 @@
 --       has expired. Run stays run, with its token, while the member lives; hold may become run, and is counted once
 --       more; later decided nothing. Done, taken and copy stay while that is known; taken becomes done.
 -- COST  inner commands without a limit: until_executing 4 owner (5 with candidates), 3 otherwise; until_executed 8
---       owner, 6 otherwise; a candidate: 1 or 2 more; resumed: 1 more. With a limit: until_executing 8 more,
---       until_executed 5 more (4 and 1 when the member runs already); held 11 at most, 2 more the claim's owner. A lease
---       without a limit: until_executing 14 more (6 when the member runs already), held 14, 2 more where others end as
---       no-ops, 2 more when it has an owner; a capacity: 12 more, and 1 when its gauge exists; done or a copy: 3 to 6
+--       owner, 6 otherwise; a candidate: 1 or 2 more; resumed: 1 more, with a ticket and a limit 3. With a limit:
+--       until_executing 8 more, until_executed 5 more (4 and 1 when the member runs already); held 11 at most, 2 more the
+--       claim's owner, 1 with a ticket. A lease without a limit: until_executing 14 more (6 when the member runs
+--       already), held 14, 2 more where others end as no-ops, 2 more when it has an owner; a capacity: 12 more, and 1 when its gauge exists; done or a copy: 3 to 6
 --       more. 1 more when runs have expired, and when the lease was one's that has. A limit by key without another:
 --       until_executing 12 more (6 when the member runs already), held 13 at most; 2 or 3 more with tickets out. With
 --       what else is asked for likewise; where a lease is the job key's, 2 or 3 more when held, as with tickets out
@@ -44,7 +44,7 @@ local owner, state, claim_epoch, candidates = claim[1], claim[2], claim[3], tonu
 local heirs = {claim[5], claim[6]}
 local load, load_trouble = -1, 'fine'
 local lease, chain = {}, {}
-local now
+local now, taken
 
 local function answer(verdict, reason, original, token, next, waits)
     return {verdict, original or '', tonumber(epoch), reason, token or 0, next or '', tonumber(waits) or 0, load,
@@ -164,7 +164,9 @@ local function ask()
         end
         return lease_bar
     end
-    if resumed and redis.call('HEXISTS', KEYS[7], jid) == 1 then
+    local ticket = resumed and redis.call('HGET', KEYS[7], jid)
+    if ticket then
+        taken = limit > 0 and tonumber(string.match(ticket, '^%d+'))
         local reason = bar()
         return reason and (last_try and 'hold' or 'later') or 'run', reason or 'none'
     end
@@ -189,9 +191,9 @@ end
 
 -- A held job comes up again, so its claim is certain. A candidate stays one: it may yet become heir. It comes up at
 -- another position, which is no copy then; but it may come up here once more before, and is no no-op.
-local function hold()
-    if resumed then
-        redis.call('HDEL', KEYS[7], jid)
+local function hold(reason)
+    if resumed and redis.call('HDEL', KEYS[7], jid) == 1 and reason == 'limit' then
+        count('missed')
     end
     redis.call('HINCRBY', KEYS[8], 'n', 1)
     if keys[1] and waits_for_class then
@@ -264,7 +266,7 @@ if gated and not runs then
         verdict, reason = 'later', 'full'
     end
     if verdict == 'hold' then
-        hold()
+        hold(reason)
     elseif verdict == 'skip' then
         skip('noops')
         if tonumber(done_ttl_ms) > 0 then
@@ -279,6 +281,12 @@ end
 forget(KEYS[3], heirs, jid)
 if resumed then
     redis.call('HDEL', KEYS[7], jid)
+end
+if taken then
+    count('waited_ms', math.max(0, now - taken))
+    if not leased and capacity == 0 then
+        count('idle', idle_at(now))
+    end
 end
 if lasts then
     redis.call('ZADD', KEYS[4], digits(now + tonumber(run_ttl_ms)), member)

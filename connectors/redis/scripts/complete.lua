@@ -5,9 +5,9 @@
 -- OUT   {changed, next, waits, load, gauge}     gauge: fine, absent, wrong, work_wrong
 -- TIME  the server's, never the caller's
 -- AGAIN nothing changes; what is done is answered once more
--- COST  inner commands: 8 owner (9 with candidates), 7 otherwise, 5 told again; 1 more when jobs are held. A lease: 7
---       more, with its end remembered (told again 1). A successor: 9 more with its claim, 1 more when it
---       waits, and what its gauges cost; done by another run: 1 or 2 more. It
+-- COST  inner commands: 8 owner (9 with candidates), 7 otherwise, 5 told again; 2 more when jobs are held (1 with a
+--       lease or a capacity). A lease: 7 more, with its end remembered (told again 1). A successor: 9 more with its
+--       claim, 1 more when it waits, and what its gauges cost; done by another run: 1 or 2 more. It
 --       leaves: 5, with a lease 2 more. A limit by key: 1 more, and 3 or 4 when a successor waits, likewise with a lease
 --       of job keys. It failed, runs have expired, its lease was lost: 1 more each
 --
@@ -47,6 +47,9 @@ if leased and redis.call('HGET', KEYS[7], 'm') == member then
 end
 if freed > 0 and held_by(KEYS[6]) > 0 then
     redis.call('PUBLISH', ARGV[6], 'slot')
+    if not leased and capacity == 0 then
+        count('idle', -freed * idle_at(now_number))
+    end
 end
 
 if ARGV[14] == '1' then

@@ -16,6 +16,7 @@ local LAST_NUMBER = 9999999999
 local MARK_MS = 600000
 -- Longer than any run outlives its heartbeat, whatever the settings are.
 local RUN_KEY_MS = '172800000'
+local IDLE_CYCLE_MS = 1000000000
 
 local function chain_of(jid)
     return string.sub(jid, 1, 53)
@@ -36,6 +37,13 @@ local function reap(run_key, now)
         count('runs_lost', lost)
     end
     return lost
+end
+
+-- `idle` of `stats` is the sum of the times at which tickets took slots, less the times at which slots got free while
+-- jobs were held: with the numbers of free slots then and now, the difference of two readings tells for how long slots
+-- stood idle between them. The times are cut short, so that the sum stays small.
+local function idle_at(now)
+    return now % IDLE_CYCLE_MS
 end
 
 local function lease_lives(run_key, owner)

@@ -1,14 +1,16 @@
 -- take: tickets for the jobs that are held longest
 -- KEYS  1 epoch  2 stats  3 run  4 tkt  5 held  6 limits  7 lease
--- ARGV  1 run_id  2 held_in  3 oldest_held_in  4 grace_ms  5 fresh  6 items
--- OUT   {granted, limit, ahead, max_age_ms, running, tickets, reason, load, gauge, grants, per_key}     granted: how
---       many; grants: a letter for each item, (y)es, (k)ey, (n)o; reason: none, grace, limit, capacity, lease, key;
---       gauge: fine, absent, wrong
+-- ARGV  1 run_id  2 held_in  3 oldest_held_in  4 grace_ms  5 fresh  6 ahead_in  7 items
+-- OUT   {granted, limit, ahead, max_age_ms, running, tickets, reason, load, gauge, grants, per_key, now,
+--       completed, missed, waited_ms, idle}     granted: how many; ahead: as told, -1 for auto; grants: a letter for
+--       each item, (y)es, (k)ey, (n)o; reason: none, grace, limit, capacity, lease, key; gauge: fine, absent, wrong;
+--       completed and what follows: only with auto, else 0
 -- TIME  the server's, never the caller's
 -- AGAIN the same items are granted again
 -- COST  inner commands: 6, 1 more when held_in is told, 1 more with items, 1 more for each new ticket; 1 or 2 more
 --       with a lease of the class, 2 with a capacity; with a lease of job keys 1, and 1 or 2 for each key that is asked
---       about; with a limit by key 1, and 1 for each key; 1 more when runs have expired
+--       about; with a limit by key 1, and 1 for each key; 1 more when runs have expired; with a
+--       limit and ahead=auto 1, and 1 when ahead_in is new
 --
 -- A ticket holds no slot. As many are out as there are free slots, and `ahead` more, since a resumed job takes its time
 -- to come up; as many as there are free leases; as many as the load is below the capacity. An item whose key's lease
@@ -26,8 +28,9 @@ local held_in = tonumber(ARGV[2])
 local now = now_ms()
 reap(KEYS[3], now)
 local told = redis.call('HMGET', KEYS[6], 'override', 'limit', 'ahead', 'max_age', 'lease', 'capacity', 'load',
-                        'per_key')
-local limit, ahead = limit_by(told[1], told[2]), tonumber(told[3]) or 0
+                        'per_key', 'paced')
+local limit, auto = limit_by(told[1], told[2]), told[3] == 'auto'
+local ahead = auto and tonumber(ARGV[6]) or tonumber(told[3]) or 0
 local lease, capacity = told[5] or 'none', tonumber(told[6]) or 0
 local per_key = tonumber(told[8]) or 0
 local running, tickets = redis.call('ZCARD', KEYS[3]), redis.call('HLEN', KEYS[4])
@@ -120,10 +123,10 @@ local function grant(jid, limit_key, ticket)
 end
 
 local jids, limit_keys = {}, {}
-for index = 6, #ARGV do
-    jids[index - 5], limit_keys[index - 5] = string.match(ARGV[index], '^(%S+) ?(%S*)')
+for index = 7, #ARGV do
+    jids[index - 6], limit_keys[index - 6] = string.match(ARGV[index], '^(%S+) ?(%S*)')
 end
-local there = gives and gated and ARGV[6] and redis.call('HMGET', KEYS[4], unpack(jids)) or {}
+local there = gives and gated and ARGV[7] and redis.call('HMGET', KEYS[4], unpack(jids)) or {}
 local barred = 0
 for index, jid in ipairs(jids) do
     local limit_key = limit_keys[index] ~= '' and limit_keys[index] or '-'
@@ -137,9 +140,22 @@ elseif held_in > granted then
 elseif held_in >= 0 then
     redis.call('DEL', KEYS[5])
 end
-local reason = granted == 0 and ARGV[6] and bar or 'none'
+local reason = granted == 0 and ARGV[7] and bar or 'none'
 if (limit or -1) >= 0 and not gives then
     reason = 'grace'
 end
-return {granted, limit or 0, ahead, tonumber(told[4]) or 0, running, tickets, reason, load, trouble,
-        table.concat(grants), per_key}
+local out = {granted, limit or 0, auto and -1 or ahead, tonumber(told[4]) or 0, running, tickets, reason, load, trouble,
+             table.concat(grants), per_key, now, 0, 0, 0, 0}
+-- What the resumer finds its next ahead_in by; `idle` begins anew before it grows too large for a number.
+if auto and (limit or 0) > 0 then
+    if told[9] ~= ARGV[6] then
+        redis.call('HSET', KEYS[6], 'paced', ARGV[6])
+    end
+    for i, value in ipairs(redis.call('HMGET', KEYS[2], 'completed', 'missed', 'waited_ms', 'idle')) do
+        out[12 + i] = tonumber(value) or 0
+    end
+    if math.abs(out[16]) > 1e15 then
+        redis.call('HDEL', KEYS[2], 'idle')
+    end
+end
+return out
