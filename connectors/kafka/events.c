@@ -19,6 +19,7 @@
 #define IDLE_MS 10000 /* between looks at the producer, which has nothing to do */
 #define POLL_MS 50    /* while events are on their way */
 #define ADMIN_STEP_MS 50
+#define LEARN_MS 200
 #define PAUSE_MS 2000 /* after the brokers refused; doubles up to ... */
 #define PAUSE_MOST_MS 60000
 #define PURGE_MS 200
@@ -57,6 +58,7 @@ struct jg_events {
     struct jg_event_writer *writer;
     struct jg_buf record;
     size_t in_flight;
+    bool unlearned;          /* the producer does not know the topic's partitions yet */
     bool broken;             /* the producer is to be made anew, later */
     int64_t pause_ms;        /* so long after the last refusal */
     struct jg_error missing; /* why the topic could not be made; empty: it is there, or that is not known */
@@ -318,6 +320,7 @@ send_all(struct jg_events *events, struct waiting *first)
     if (first && !events->producer) {
         events->broken = false;
         open_producer(events);
+        events->unlearned = events->producer != NULL;
         if (events->producer)
             make_topic(events);
     }
@@ -332,6 +335,19 @@ send_all(struct jg_events *events, struct waiting *first)
         free(first);
         first = next;
     }
+}
+
+/* The producer asks for the topic of its first message now; by itself it would do so at its next tick, a second later,
+ * which is as long as a close waits. */
+static void
+learn_topic(struct jg_events *events)
+{
+    const struct jg_rdk *rdk = events->own.rdk;
+    const struct rd_kafka_metadata *metadata = NULL;
+    if (!events->unlearned || rdk->metadata(events->producer, 0, NULL, &metadata, LEARN_MS))
+        return;
+    rdk->metadata_destroy(metadata);
+    events->unlearned = false;
 }
 
 /* Take the queue; wait for one event when nothing else is to be done. False: it is over. */
@@ -361,6 +377,7 @@ work(void *opaque)
         send_all(events, first);
         if (!events->producer)
             continue;
+        learn_topic(events);
         pthread_mutex_lock(&events->lock);
         int64_t left_ms = events->stopping ? events->stop_ms - jg_clock_ms() : 0;
         bool stopping = events->stopping;

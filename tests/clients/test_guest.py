@@ -26,7 +26,8 @@ def family(queue, kafka):
     """family(method): the program of forks.py on a topic of two partitions, each with a job of a class of which one may
     run at a time."""
     queue.topic = kafka.create_topic(f"{queue.topic}-of-two", 2)
-    queue.governing |= {"jobgate.topics": queue.topic, "jobgate.class.Slow.limit": "1", "jobgate.store.grace.ms": "100"}
+    queue.governing |= {"jobgate.topics": queue.topic, "jobgate.class.Slow.limit": "1", "jobgate.store.grace.ms": "100",
+                        "jobgate.events.topic": f"{queue.topic}-events"}
     for partition in (0, 1):
         raw_produce(kafka, queue.topic, SLOW, partition=partition)
 
@@ -72,7 +73,8 @@ def test_a_child_with_handles_of_its_own_and_its_parent_keep_the_promises_togeth
 
 def test_a_fork_in_the_middle_of_traffic_leaves_no_child_that_hangs(queue, program, job):
     queue.produce("c", job("Mail", [1]))
-    words = queue.properties(queue.loading, queue.client, queue.governing, queue.consuming, {"linger.ms": 0})
+    words = queue.properties(queue.loading, queue.client, queue.governing, queue.consuming,
+                             {"linger.ms": 0, "jobgate.events.topic": f"{queue.topic}-events"})
     storm = queue.start([program("guest_client"), "storm", queue.topic, 60, *words])
     storm.line("children 60 hung 0 failed 0", timeout_s=120)
     assert storm.wait() == 0

@@ -203,15 +203,19 @@ def test_a_topic_that_has_another_use_is_refused(make_site, topic, says):
     assert told.returncode == 2 and says in told.stderr + told.stdout
 
 
-def test_a_close_in_order_waits_for_events(make_site):
+def test_a_close_in_order_waits_for_events(make_site, paused_kafka):
     """For a second: on a busy machine the first one may be over before its client is at the broker."""
-    site = make_site({TOPIC: new_name()})
+    site = make_site({TOPIC: new_name()}, kafka=paused_kafka)
     numbers = iter(range(1000))
 
     def is_sent():
         producer = site.producer()
-        producer.delivered(mail(next(numbers)))
-        producer.destroy()
+        site.kafka.pause()
+        producer.accepted(mail(next(numbers)))
+        closing = producer.app.send("destroy", handle=producer.name)
+        time.sleep(0.1)  # a close that did not wait would be over
+        site.kafka.resume()
+        producer.app.reply(closing)
         sent, dropped = producer.app.counter("events_sent"), producer.app.counter("events_dropped")
         assert sent + dropped == 1
         return sent
