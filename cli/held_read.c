@@ -53,7 +53,8 @@ add(void *opaque, const struct jg_cli_rest *rest, const rd_kafka_message_t *mess
 {
     struct jg_held_list *held = opaque;
     struct jg_held one;
-    (void)rest;
+    if (jg_passed_has(&rest->passed, message->offset))
+        return;
     read_message(message, &one);
     held->total++;
     size_t at = held->count;
@@ -82,6 +83,6 @@ jg_held_read(struct jg_cli_kafka *kafka, const struct rd_kafka_metadata_topic *t
     if (!rests)
         jg_cli_complain(kafka->cli, "out of memory");
     bool good = rests && jg_cli_kafka_rests(kafka, topic, rests) && jg_cli_kafka_read(&reader) == JG_READ_ALL;
-    free(rests);
+    jg_cli_rests_destroy(rests, (size_t)topic->partition_cnt);
     return good;
 }

@@ -204,6 +204,27 @@ read_committed(const struct jg_cli_kafka *kafka, rd_kafka_topic_partition_list_t
     }
 }
 
+void
+jg_cli_rests_destroy(struct jg_cli_rest *rests, size_t count)
+{
+    for (size_t i = 0; rests && i < count; i++)
+        jg_passed_clear(&rests[i].passed);
+    free(rests);
+}
+
+/* From where the resumer is, without what it took ahead. Metadata of others says nothing. */
+static void
+begin_at(struct jg_cli_rest *rest, const rd_kafka_topic_partition_t *committed)
+{
+    (void)!jg_passed_parse(committed->metadata, committed->metadata_size, rest->topic, rest->partition,
+                           committed->offset, &rest->passed);
+    if (committed->offset > rest->begin)
+        rest->begin = committed->offset < rest->end ? committed->offset : rest->end;
+    jg_passed_trim(&rest->passed, &rest->begin);
+    if (rest->begin > rest->end)
+        rest->begin = rest->end; /* of another topic, which had this name */
+}
+
 bool
 jg_cli_kafka_rests(struct jg_cli_kafka *kafka, const struct rd_kafka_metadata_topic *topic, struct jg_cli_rest *rests)
 {
@@ -217,11 +238,18 @@ jg_cli_kafka_rests(struct jg_cli_kafka *kafka, const struct rd_kafka_metadata_to
     for (int i = 0; good && i < topic->partition_cnt; i++) {
         const rd_kafka_topic_partition_t *found =
             rd_kafka_topic_partition_list_find(list, topic->topic, rests[i].partition);
-        if (found && found->offset > rests[i].begin)
-            rests[i].begin = found->offset < rests[i].end ? found->offset : rests[i].end;
+        if (found && found->offset >= 0)
+            begin_at(&rests[i], found);
     }
     rd_kafka_topic_partition_list_destroy(list);
     return good;
+}
+
+static int64_t
+count_rest(const struct jg_cli_rest *rest)
+{
+    int64_t count = rest->end - rest->begin - rest->passed.total;
+    return count > 0 ? count : 0;
 }
 
 int64_t
@@ -234,7 +262,7 @@ jg_cli_kafka_lag(struct jg_cli_kafka *kafka, const struct rd_kafka_metadata_topi
     if (!jg_cli_kafka_rests(kafka, topic, rests))
         lag = -1;
     for (int i = 0; lag >= 0 && i < topic->partition_cnt; i++)
-        lag += rests[i].end - rests[i].begin;
-    free(rests);
+        lag += count_rest(&rests[i]);
+    jg_cli_rests_destroy(rests, (size_t)topic->partition_cnt);
     return lag;
 }

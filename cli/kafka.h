@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "cli/cli.h"
+#include "connectors/kafka/passed.h"
 
 #define JG_CLI_KAFKA_MS 10000 /* bound on one question */
 
@@ -55,14 +56,18 @@ const struct rd_kafka_metadata_topic *jg_cli_kafka_find(const struct rd_kafka_me
 struct jg_cli_rest {
     const char *topic; /* borrowed from the metadata */
     int32_t partition;
-    int64_t begin; /* the first offset that is not done, which is there */
-    int64_t end;   /* behind the last one */
+    int64_t begin;           /* the first offset that is not done, which is there */
+    int64_t end;             /* behind the last one */
+    struct jg_passed passed; /* of those, what a resumer took ahead of others; jg_cli_rests_destroy frees it */
 };
+
+/* NULL is fine. */
+void jg_cli_rests_destroy(struct jg_cli_rest *rests, size_t count);
 
 /* Fill in `rests`, one a partition of `topic`: all that is there. False: said why. */
 JG_MUST_USE bool jg_cli_kafka_whole(struct jg_cli_kafka *kafka, const struct rd_kafka_metadata_topic *topic,
                                     struct jg_cli_rest *rests);
-/* Likewise: what is behind the committed offsets of the client's group. */
+/* Likewise: what is behind the committed offsets of the client's group, of a holding topic. */
 JG_MUST_USE bool jg_cli_kafka_rests(struct jg_cli_kafka *kafka, const struct rd_kafka_metadata_topic *topic,
                                     struct jg_cli_rest *rests);
 /* How many messages that is, over all partitions; -1: said why not. */

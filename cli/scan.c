@@ -221,7 +221,7 @@ read_topics(struct walk *walk, const struct rd_kafka_metadata *metadata, int64_t
 bool
 jg_scan_is_past(const struct jg_scan_find *find)
 {
-    return find->committed > find->offset;
+    return find->committed > find->offset || find->passed;
 }
 
 /* The group of each find's topic, by the command line or by the store. */
@@ -241,6 +241,18 @@ name_groups(struct jg_scan *scan, struct jg_store *store)
             snprintf(find->group, sizeof find->group, "%s%s", group, find->place == JG_PLACE_HELD ? ".jobgate" : "");
     }
     return JG_OK;
+}
+
+/* Was it resumed ahead of the offset that is committed? */
+static bool
+was_passed(const struct jg_scan_find *find, const rd_kafka_topic_partition_t *committed)
+{
+    struct jg_passed passed;
+    (void)!jg_passed_parse(committed->metadata, committed->metadata_size, find->topic, find->partition,
+                           committed->offset, &passed);
+    bool was = jg_passed_has(&passed, find->offset);
+    jg_passed_clear(&passed);
+    return was;
 }
 
 /* What one group has committed. A client has the offsets of one group only. */
@@ -264,8 +276,10 @@ ask_group(struct jg_scan *scan, const char *group)
         struct jg_scan_find *find = &scan->finds[i];
         const rd_kafka_topic_partition_t *found =
             rd_kafka_topic_partition_list_find(list, find->topic, find->partition);
-        if (strcmp(find->group, group) == 0 && found && !found->err && found->offset >= 0)
-            find->committed = found->offset;
+        if (strcmp(find->group, group) != 0 || !found || found->err || found->offset < 0)
+            continue;
+        find->committed = found->offset;
+        find->passed = find->place == JG_PLACE_HELD && was_passed(find, found);
     }
     rd_kafka_topic_partition_list_destroy(list);
     return good && !err;

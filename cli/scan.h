@@ -25,6 +25,7 @@ struct jg_scan_find {
     char dead_reason[160];
     char group[JG_SCAN_GROUP_BYTES]; /* whose offset tells how far it has come; empty: not known */
     int64_t committed;               /* ... negative: it has none, or Kafka does not tell */
+    bool passed;                     /* held, and resumed ahead of that offset */
 };
 
 struct jg_scan {

@@ -27,7 +27,8 @@ print_progress(const struct jg_scan_find *find)
         printf("    group %s has committed nothing here%s\n", find->group,
                find->place == JG_PLACE_HELD ? ": it waits here" : " yet");
     else if (jg_scan_is_past(find))
-        printf("    group %s is past it (committed %lld): %s\n", find->group, (long long)find->committed, past);
+        printf("    group %s is past it (committed %lld%s): %s\n", find->group, (long long)find->committed,
+               find->passed ? ", and some behind that" : "", past);
     else
         printf("    group %s has not passed it (committed %lld, so %lld before it)%s\n", find->group,
                (long long)find->committed, (long long)(find->offset - find->committed),

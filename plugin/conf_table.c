@@ -304,6 +304,18 @@ const struct jg_setting jg_setting_table[JG_SETTING_COUNT] = {
      .field = CLASS_FIELD(hold_max_age_ms),
      .since = "0.2",
      .doc = "A job that was held for longer goes to `<topic>.dead` instead of back. 0: never."},
+    {.name = "hold.window",
+     .level = JG_LEVEL_CLASS,
+     .type = JG_TYPE_NUMBER,
+     .fallback = "100000",
+     .min = 100,
+     .max = 1000000,
+     .field = CLASS_FIELD(hold_window),
+     .since = "0.5",
+     .doc =
+         "How far, in jobs of a partition, whoever resumes looks past held jobs that wait for something of their own "
+         "key: a lease of it, a backoff. Offsets and keys of so many are kept in memory (up to 300 bytes each), "
+         "not payloads."},
     {.name = "resume.ahead",
      .level = JG_LEVEL_CLASS,
      .type = JG_TYPE_NUMBER,

@@ -23,6 +23,8 @@
     X(RESUMED, "resumed", "held jobs that this process's resumer brought back")                                        \
     X(BURIED, "buried", "jobs that went to <topic>.dead: too old, too large, or not jobgate's")                        \
     X(HOLD_FAILURE, "hold_failures", "attempts to hold, resume or enqueue a job that failed, and are repeated")        \
+    X(AHEAD_FULL, "ahead_full", "times that held jobs could not go ahead of others: the commit's metadata was full")   \
+    X(AHEAD_LOST, "ahead_lost", "commits whose metadata, offsets resumed ahead, could not be read and were ignored")   \
     X(SKIPPED, "skipped", "duplicates kept from the application")                                                      \
     X(FOREIGN_STAMP, "foreign_stamps", "jobgate headers of another origin or version, or malformed, and ignored")      \
     X(NOOP, "noops", "jobs that ended at once because another run held their lease")                                   \

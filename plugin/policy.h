@@ -17,6 +17,7 @@ struct jg_policy {
     int64_t limit_ttl_ms;    /* a slot without a heartbeat for this long is free */
     int64_t hold_max;        /* 0: no bound */
     int64_t hold_max_age_ms; /* 0: no bound */
+    int64_t hold_window;     /* so far the resumer looks past held jobs that wait for their own key */
     int64_t resume_ahead;    /* tickets beyond the free slots; JG_AHEAD_AUTO: the resumer finds out */
     int64_t resume_wait_ms;
     enum jg_lease lease;

@@ -13,6 +13,8 @@
 #define UNPLACED_MS 60000 /* without a position: its resumer died, and the job is at the head again, or gone on */
 #define ANSWER_MS 3000
 #define MOST_DROPPED 500
+#define MARKS_MOST 500
+#define MARK_EVERY_MS (JG_MARK_MS / 3 - 20000)
 
 struct cleaning {
     const struct jg_held_topic *topic;
@@ -39,24 +41,14 @@ is_passed(const struct cleaning *cleaning, const char *position)
     return false;
 }
 
-/* Is the job still among those that wait to be resumed? Then a resumer took its ticket and did not get to produce it:
- * between two transactions of the one that leads, nothing at a head is on its way. */
-static bool
-waits(const struct jg_held_topic *topic, const char *jid)
-{
-    for (int i = 0; i < topic->partition_count; i++)
-        for (const struct jg_head *head = topic->partitions[i].first; head; head = head->next)
-            if (!head->foreign && strcmp(head->stamp.jid, jid) == 0)
-                return true;
-    return false;
-}
-
+/* A ticket without a position, whose job is still among those that wait to be resumed: a resumer took it and did not
+ * get to produce the job, since between two transactions of the one that leads nothing that waits is on its way. */
 static void
 look_at_ticket(void *opaque, const struct jg_ticket_report *ticket)
 {
     struct cleaning *cleaning = opaque;
     int64_t age_ms = cleaning->now_ms - ticket->taken_ms;
-    bool unused = !ticket->position[0] && waits(cleaning->topic, ticket->jid);
+    bool unused = !ticket->position[0] && jg_lanes_has(&cleaning->topic->lanes, ticket->jid);
     if ((age_ms < OLD_MS && !unused) || cleaning->count == MOST_DROPPED)
         return;
     cleaning->old++;
@@ -134,6 +126,43 @@ jg_clean_tickets(struct jg_resumer *resumer)
         resumer->own.rdk->event_destroy(event);
 }
 
+static bool
+mark(struct jg_resumer *resumer, const struct jg_held_topic *topic, const struct jg_lane_name *names, size_t count,
+     bool leave)
+{
+    const char *items[MARKS_MOST];
+    for (size_t i = 0; i < count; i++)
+        items[i] = names[i].text;
+    struct jg_op op = {
+        .kind = JG_OP_MARK, .class_name = topic->class_name, .items = items, .item_count = count, .leave = leave};
+    return jg_store_exec(resumer->options.store, &op, 1) == JG_OK;
+}
+
+void
+jg_clean_marks(struct jg_resumer *resumer)
+{
+    struct jg_lane_name names[MARKS_MOST];
+    int64_t now_ms = jg_clock_ms();
+    for (struct jg_held_topic *topic = resumer->topics; topic; topic = topic->next_topic) {
+        size_t at = 0, count;
+        while ((count = jg_lanes_marks(&topic->lanes, now_ms - MARK_EVERY_MS, now_ms, &at, names, MARKS_MOST)) > 0)
+            if (!mark(resumer, topic, names, count, false))
+                return; /* the store is away */
+    }
+}
+
+void
+jg_clean_left(struct jg_resumer *resumer)
+{
+    struct jg_lane_name names[MARKS_MOST];
+    for (struct jg_held_topic *topic = resumer->topics; topic; topic = topic->next_topic) {
+        size_t count;
+        while ((count = jg_lanes_left(&topic->lanes, names, MARKS_MOST)) > 0)
+            if (!mark(resumer, topic, names, count, true))
+                return; /* they end by themselves */
+    }
+}
+
 /* A right to delete is no condition: the records only stay longer, and a group that is moved would find them again. */
 void
 jg_clean_records(struct jg_resumer *resumer)
@@ -144,10 +173,10 @@ jg_clean_records(struct jg_resumer *resumer)
     for (struct jg_held_topic *topic = resumer->topics; topic; topic = topic->next_topic) {
         for (int i = 0; i < topic->partition_count; i++) {
             struct jg_held_partition *partition = &topic->partitions[i];
-            if (partition->next <= partition->deleted)
+            if (partition->row->next <= partition->deleted)
                 continue;
-            partition->deleted = partition->next;
-            rdk->topic_partition_list_add(list, topic->name, i)->offset = partition->next;
+            partition->deleted = partition->row->next;
+            rdk->topic_partition_list_add(list, topic->name, i)->offset = partition->deleted;
         }
     }
     if (!resumer->answers)

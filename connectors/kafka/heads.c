@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which holding topics there are, and what waits at their heads: a small window of each partition in memory, read from
- * a queue of its own, so that a long backlog of one class costs no more than a short one, and stands in nobody's way.
+/* Which holding topics there are, and what waits in them: of each partition a small window in memory, read from a queue
+ * of its own, so that a long backlog of one class costs no more than a short one, and stands in nobody's way. Where
+ * jobs wait for something of their own key the window goes on, up to hold.window, with what is needed to ask for them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,11 +10,14 @@
 #include "base/clock.h"
 #include "connectors/kafka/holding.h"
 #include "connectors/kafka/resumer_impl.h"
+#include "plugin/counters.h"
+#include "plugin/successor.h"
 
-#define WINDOW_ALL 8192 /* heads in memory, over all partitions */
+#define WINDOW_ALL 8192 /* jobs that wait for nothing but their class, over all partitions */
 #define WINDOW_MOST 512
 #define WINDOW_LEAST 8
-#define BYTES_ALL (64u << 20)
+#define ENTRIES_ALL 500000 /* jobs that are known, over all partitions */
+#define FILL_MOST 4000     /* read of one partition before other work has its turn */
 #define COMMITTED_MS 10000
 
 /* --- topics come and go --- */
@@ -28,26 +32,20 @@ find(struct jg_resumer *resumer, const char *name)
 }
 
 static void
-drop_head(struct jg_resumer *resumer, struct jg_head *head)
-{
-    resumer->head_bytes -= head->rkmessage->len;
-    resumer->own.rdk->message_destroy(head->rkmessage);
-    free(head);
-}
-
-static void
 destroy(struct jg_resumer *resumer, struct jg_held_topic *topic)
 {
+    jg_loads_leave(resumer, topic);
     for (int i = 0; i < topic->partition_count; i++) {
         struct jg_held_partition *partition = &topic->partitions[i];
-        while (partition->first) {
-            struct jg_head *next = partition->first->next;
-            drop_head(resumer, partition->first);
-            partition->first = next;
-        }
+        size_t at = partition->row->begin;
+        struct jg_entry *entry;
+        while ((entry = jg_row_each(partition->row, &at)) != NULL)
+            jg_load_drop(resumer, entry);
         if (partition->queue)
             resumer->own.rdk->queue_destroy(partition->queue);
     }
+    resumer->entry_count -= topic->lanes.count;
+    jg_lanes_clear(&topic->lanes);
     free(topic->partitions);
     free(topic->name);
     free(topic->origin);
@@ -63,7 +61,7 @@ new_topic(const char *name, const char *origin, int partition_count)
     topic->name = strdup(name);
     topic->origin = strdup(origin);
     topic->partitions = calloc((size_t)partition_count, sizeof *topic->partitions);
-    if (!topic->name || !topic->origin || !topic->partitions) {
+    if (!topic->name || !topic->origin || !topic->partitions || !jg_lanes_init(&topic->lanes, partition_count)) {
         free(topic->name);
         free(topic->origin);
         free(topic->partitions);
@@ -72,9 +70,28 @@ new_topic(const char *name, const char *origin, int partition_count)
     }
     topic->partition_count = partition_count;
     for (int i = 0; i < partition_count; i++)
-        topic->partitions[i] =
-            (struct jg_held_partition){.topic = topic, .number = i, .last = &topic->partitions[i].first, .next = -1};
+        topic->partitions[i] = (struct jg_held_partition){.topic = topic, .number = i, .row = &topic->lanes.rows[i]};
     return topic;
+}
+
+/* As it was committed. Metadata that is not of our making says nothing. */
+static enum jg_err
+restore(struct jg_resumer *resumer, struct jg_held_partition *partition, const rd_kafka_topic_partition_t *committed)
+{
+    struct jg_passed gone = {.runs = NULL};
+    if (committed->offset < 0)
+        return JG_OK;
+    enum jg_err err = jg_passed_parse(committed->metadata, committed->metadata_size, partition->topic->name,
+                                      partition->number, committed->offset, &gone);
+    if (err == JG_EINVAL) {
+        jg_count(JG_COUNT_AHEAD_LOST, 1);
+        jg_log_rated(resumer->options.log, &resumer->rate, JG_LOG_WARNING, "RESUME",
+                     "%s/%d in group %s: the metadata of offset %lld is not jobgate's, or damaged; jobs behind that "
+                     "offset that were resumed already may come again",
+                     partition->topic->name, (int)partition->number, resumer->group, (long long)committed->offset);
+    }
+    jg_row_restore(partition->row, committed->offset, &gone);
+    return err == JG_ENOMEM ? err : JG_OK;
 }
 
 /* Begin where the group's committed offsets say, or at the beginning. */
@@ -90,8 +107,9 @@ assign(struct jg_resumer *resumer, struct jg_held_topic *topic, struct jg_error 
     for (int i = 0; !err && i < list->cnt; i++) {
         rd_kafka_topic_partition_t *each = &list->elems[i];
         struct jg_held_partition *partition = &topic->partitions[each->partition];
-        err = each->err;
-        partition->next = each->offset >= 0 ? each->offset : -1;
+        err = each->err                                    ? each->err
+              : restore(resumer, partition, each) == JG_OK ? RD_KAFKA_RESP_ERR_NO_ERROR
+                                                           : RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
         each->offset = each->offset >= 0 ? each->offset : RD_KAFKA_OFFSET_BEGINNING;
         partition->queue = rdk->queue_get_partition(resumer->consumer, topic->name, each->partition);
         if (partition->queue) {
@@ -234,44 +252,67 @@ jg_heads_look(struct jg_resumer *resumer, struct jg_error *error)
 
 /* --- what waits --- */
 
-/* Is the record one that jobgate wrote for this very topic? */
-static bool
-is_own(const struct jg_resumer *resumer, struct jg_held_topic *topic, struct jg_head *head)
+/* Which settings say how far to look. */
+static void
+learn_class(struct jg_resumer *resumer, struct jg_held_topic *topic)
 {
-    const char *name_space = jg_conf_settings(resumer->options.conf)->name_space;
-    struct jg_buf name = JG_BUF_INIT;
-    if (jg_stamp_read(resumer->own.rdk, head->rkmessage, name_space, topic->origin, &head->stamp) != JG_STAMP_OURS ||
-        !head->stamp.held_since_ms)
+    struct jg_policy policy;
+    jg_conf_policy(resumer->options.conf, topic->class_name, &policy);
+    topic->window = policy.hold_window;
+    if (policy.lease == JG_LEASE_KEY)
+        jg_lanes_by_job_key(&topic->lanes);
+}
+
+/* How long the job has to wait for its backoff still: until then. 0: it has not. */
+static int64_t
+backoff_end_ms(const struct jg_resumer *resumer, const struct jg_stamp *stamp)
+{
+    int64_t left_ms = resumer->options.lift ? 0 : stamp->not_before_ms - jg_wall_ms();
+    return left_ms > 0 && left_ms <= JG_BACKOFF_MAX_MS ? stamp->not_before_ms : 0; /* more was never meant */
+}
+
+/* False: out of memory. */
+static bool
+add_entry(struct jg_resumer *resumer, struct jg_held_partition *partition, const rd_kafka_message_t *rkmessage)
+{
+    struct jg_held_topic *topic = partition->topic;
+    struct jg_stamp stamp = {.jid = ""};
+    struct jg_lane_place place = {.jid = NULL};
+    bool woken = false;
+    if (jg_load_read_stamp(resumer, topic, rkmessage, &stamp)) {
+        place.jid = stamp.jid;
+        place.held_since_ms = stamp.held_since_ms;
+        place.due_ms = backoff_end_ms(resumer, &stamp);
+    }
+    if (topic->class_name[0] && !topic->window)
+        learn_class(resumer, topic);
+    struct jg_entry *entry = jg_lanes_add(&topic->lanes, partition->row, rkmessage->offset, &place, &woken);
+    if (!entry)
         return false;
-    jg_holding_topic(&name, topic->origin, head->stamp.class_name);
-    bool own = !name.failed && strcmp(name.data, topic->name) == 0;
-    jg_buf_clear(&name);
-    if (own && !topic->class_name[0])
-        memcpy(topic->class_name, head->stamp.class_name, sizeof topic->class_name);
-    return own && strcmp(topic->class_name, head->stamp.class_name) == 0;
+    if (entry->foreign)
+        entry->doomed = "not written by jobgate, or for another topic, namespace or class";
+    resumer->entry_count++;
+    topic->ask = topic->ask || woken;
+    if (!jg_load_fits(resumer, entry->lane))
+        return true;
+    return jg_load_add(resumer, entry, rkmessage, &stamp);
 }
 
 static void
-add_head(struct jg_resumer *resumer, struct jg_held_partition *partition, rd_kafka_message_t *rkmessage)
+add_record(struct jg_resumer *resumer, struct jg_held_partition *partition, rd_kafka_message_t *rkmessage)
 {
-    struct jg_head *head = calloc(1, sizeof *head);
-    if (!head) {
-        resumer->own.rdk->message_destroy(rkmessage);
+    switch (jg_row_read(partition->row, rkmessage->offset)) {
+    case JG_ROW_NEW:
+        if (!add_entry(resumer, partition, rkmessage))
+            resumer->broken = true;
+        break;
+    case JG_ROW_ANEW:
         resumer->broken = true;
-        return;
+        break;
+    case JG_ROW_GONE:
+        break;
     }
-    head->rkmessage = rkmessage;
-    resumer->head_bytes += rkmessage->len;
-    head->foreign = !is_own(resumer, partition->topic, head);
-    if (head->foreign)
-        head->doomed = "not written by jobgate, or for another topic, namespace or class";
-    if (partition->next < 0)
-        partition->next = rkmessage->offset;
-    if (!partition->first)
-        partition->topic->ask = true;
-    *partition->last = head;
-    partition->last = &head->next;
-    partition->count++;
+    resumer->own.rdk->message_destroy(rkmessage);
 }
 
 /* Most errors pass. A topic that was deleted is seen with the next look, and one that came back in its place then too.
@@ -286,41 +327,56 @@ tell_error(struct jg_resumer *resumer, const struct jg_held_topic *topic, rd_kaf
     resumer->own.rdk->message_destroy(rkmessage);
 }
 
+/* A partition of a class that has no reason to wait which belongs to a key is read no further than what can go next. */
+static bool
+wants_more(const struct jg_resumer *resumer, const struct jg_held_partition *partition, size_t window)
+{
+    const struct jg_row *row = partition->row;
+    if (row->count == 0)
+        return true;
+    if (row->count >= WINDOW_LEAST && resumer->entry_count >= ENTRIES_ALL)
+        return false;
+    if (partition->topic->window && row->count >= (size_t)partition->topic->window)
+        return false;
+    return row->keyed > 0 || (row->plain.count + row->doomed.count < window && jg_load_fits(resumer, &row->plain));
+}
+
+static void
+fill_partition(struct jg_resumer *resumer, struct jg_held_partition *partition, size_t window)
+{
+    rd_kafka_message_t *rkmessage = NULL;
+    size_t left = FILL_MOST;
+    while (partition->queue && !resumer->broken && left > 0 && wants_more(resumer, partition, window) &&
+           (rkmessage = resumer->own.rdk->consume_queue(partition->queue, 0)) != NULL) {
+        if (rkmessage->err)
+            tell_error(resumer, partition->topic, rkmessage);
+        else
+            add_record(resumer, partition, rkmessage);
+        left--;
+    }
+    resumer->reading = resumer->reading || left == 0;
+}
+
 void
 jg_heads_fill(struct jg_resumer *resumer)
 {
-    const struct jg_rdk *rdk = resumer->own.rdk;
     size_t window = WINDOW_ALL / (size_t)(resumer->partition_count + 1);
     if (window > WINDOW_MOST)
         window = WINDOW_MOST;
     if (window < WINDOW_LEAST)
         window = WINDOW_LEAST;
-    for (struct jg_held_topic *topic = resumer->topics; topic; topic = topic->next_topic) {
-        for (int i = 0; i < topic->partition_count; i++) {
-            struct jg_held_partition *partition = &topic->partitions[i];
-            rd_kafka_message_t *rkmessage;
-            while (partition->queue && !resumer->broken && partition->count < window &&
-                   (resumer->head_bytes < BYTES_ALL || partition->count == 0) &&
-                   (rkmessage = rdk->consume_queue(partition->queue, 0)) != NULL) {
-                if (rkmessage->err)
-                    tell_error(resumer, topic, rkmessage);
-                else
-                    add_head(resumer, partition, rkmessage);
-            }
-        }
-    }
+    resumer->reading = false;
+    for (struct jg_held_topic *topic = resumer->topics; topic; topic = topic->next_topic)
+        for (int i = 0; i < topic->partition_count; i++)
+            fill_partition(resumer, &topic->partitions[i], window);
 }
 
 void
-jg_heads_pop(struct jg_resumer *resumer, struct jg_held_partition *partition)
+jg_heads_remove(struct jg_resumer *resumer, struct jg_held_topic *topic, struct jg_entry *entry)
 {
-    struct jg_head *head = partition->first;
-    partition->next = head->rkmessage->offset + 1;
-    partition->first = head->next;
-    if (!partition->first)
-        partition->last = &partition->first;
-    partition->count--;
-    drop_head(resumer, head);
+    jg_load_drop(resumer, entry);
+    jg_lanes_remove(&topic->lanes, entry);
+    resumer->entry_count--;
 }
 
 int64_t
@@ -333,9 +389,10 @@ jg_heads_count(struct jg_resumer *resumer, const struct jg_held_topic *topic)
         if (resumer->own.rdk->get_watermark_offsets(resumer->consumer, topic->name, partition->number, &low, &high) ||
             high < 0)
             return -1;
-        int64_t next = partition->next >= 0 ? partition->next : low > 0 ? low : 0;
-        int64_t waiting = high > next ? high - next : 0;
-        held += waiting > (int64_t)partition->count ? waiting : (int64_t)partition->count;
+        const struct jg_row *row = partition->row;
+        int64_t next = row->next >= 0 ? row->next : low > 0 ? low : 0;
+        int64_t waiting = high > next ? high - next - row->gone.total : 0;
+        held += waiting > (int64_t)row->count ? waiting : (int64_t)row->count;
     }
     return held;
 }
@@ -345,9 +402,9 @@ jg_heads_oldest(const struct jg_held_topic *topic)
 {
     int64_t oldest_ms = 0;
     for (int i = 0; i < topic->partition_count; i++) {
-        const struct jg_head *head = topic->partitions[i].first;
-        if (head && !head->foreign && (!oldest_ms || head->stamp.held_since_ms < oldest_ms))
-            oldest_ms = head->stamp.held_since_ms;
+        const struct jg_entry *first = jg_row_first(topic->partitions[i].row);
+        if (first && !first->foreign && (!oldest_ms || first->held_since_ms < oldest_ms))
+            oldest_ms = first->held_since_ms;
     }
     return oldest_ms;
 }

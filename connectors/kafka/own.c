@@ -208,8 +208,11 @@ jg_own_client(const struct jg_own *own, rd_kafka_type_t type, const char *const 
             rdk->conf_destroy(conf);
             return NULL;
         }
-    /* Only newer versions have it; it would open connections for nothing. */
+    /* Only newer versions have these: it would open connections for nothing; a consumer whose queue was full once would
+     * read on a second later. */
     (void)rdk->conf_set(conf, "enable.metrics.push", "false", NULL, 0);
+    if (type == RD_KAFKA_CONSUMER)
+        (void)rdk->conf_set(conf, "fetch.queue.backoff.ms", "50", NULL, 0);
     rdk->conf_set_opaque(conf, opaque);
     rdk->conf_set_log_cb(conf, drop_log);
     if (dr_msg_cb)

@@ -6,32 +6,30 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "connectors/kafka/lanes.h"
 #include "connectors/kafka/own.h"
 #include "connectors/kafka/pace.h"
 #include "connectors/kafka/resumer.h"
 #include "plugin/stamp.h"
 
-#define JG_RESUME_MOST 500 /* jobs in one transaction */
+#define JG_RESUME_MOST 500    /* jobs in one transaction */
+#define JG_RESUME_ASK_MS 1000 /* the safety net: what no wake-up told */
 
-/* A held job, the next ones of a partition. */
-struct jg_head {
-    struct jg_head *next;
-    rd_kafka_message_t *rkmessage; /* owned */
-    struct jg_stamp stamp;         /* not filled when `foreign` */
-    bool foreign;                  /* not of jobgate's making, or not for this topic */
-    const char *doomed;            /* why it goes to <topic>.dead; static; NULL: it does not */
+/* What is carried over of a held job. In memory for the first few of each lane. */
+struct jg_load {
+    struct jg_stamp stamp;       /* not filled when the job is foreign */
+    rd_kafka_headers_t *headers; /* owned; NULL: none */
+    const void *key, *payload;   /* behind this struct; NULL as in the message */
+    size_t key_bytes, payload_bytes;
 };
 
 struct jg_held_partition {
     struct jg_held_topic *topic;
+    struct jg_row *row;
     int32_t number;
     rd_kafka_queue_t *queue;
-    struct jg_head *first, **last;
-    size_t count;
-    int64_t next;           /* the offset of the first job that was not resumed; -1: of the first there is */
-    int64_t deleted;        /* records before it were asked to be deleted */
-    struct jg_head *picked; /* the next to be looked at, while jobs are chosen */
-    bool stopped;           /* one of those that were picked waits, and what is behind it with it */
+    int64_t deleted; /* records before it were asked to be deleted */
+    bool moved;      /* by the transaction that is on its way */
 };
 
 struct jg_held_topic {
@@ -42,6 +40,9 @@ struct jg_held_topic {
     char class_name[JG_CLASS_MAX_BYTES + 1]; /* as its records say; empty: none seen yet */
     struct jg_held_partition *partitions;
     int partition_count;
+    struct jg_lanes lanes;
+    int64_t per_key;  /* jobs of one limit.key that may run, as last told; 0: not known, or there is none */
+    int64_t window;   /* hold.window; 0: not looked up yet */
     bool seen;        /* in the last look at the cluster */
     bool dead_ready;  /* <topic>.dead is there */
     int64_t bury_ms;  /* monotonic: something could not be buried; not before then */
@@ -57,10 +58,29 @@ struct jg_held_topic {
 /* One job on its way, in a transaction. */
 struct jg_transfer {
     struct jg_held_partition *partition;
-    struct jg_head *head;
+    struct jg_entry *entry;
     int32_t to_partition;
     int64_t to_offset; /* -1: not delivered */
     rd_kafka_resp_err_t err;
+};
+
+/* What is asked for in one take, and what the answer was. */
+struct jg_asked {
+    struct jg_entry *entries[JG_RESUME_MOST], *granted[JG_RESUME_MOST];
+    char jids[JG_RESUME_MOST][JG_JID_CHARS + 1];
+    const char *items[JG_RESUME_MOST]; /* the jids */
+    const char *limit_keys[JG_RESUME_MOST];
+    unsigned char grants[JG_RESUME_MOST];
+    struct jg_transfer missing[JG_RESUME_MOST];
+    size_t count, granted_count;
+};
+
+/* Reads records again whose load is wanted and not in memory. */
+struct jg_again {
+    rd_kafka_t *consumer;                      /* NULL: none was needed yet */
+    const struct jg_held_partition *partition; /* which it reads now; NULL: none */
+    rd_kafka_queue_t *queue;
+    int64_t next; /* the offset that it reads next */
 };
 
 struct jg_resumer {
@@ -95,13 +115,18 @@ struct jg_resumer {
     int64_t noted_ms;     /* `state` was brought up to date */
     int64_t apart_ms;     /* until then: one topic per transaction */
 
-    size_t one_by_one;         /* so many jobs go alone in theirs */
-    size_t head_bytes;         /* of messages in memory */
-    bool broken;               /* a record could not be kept: begin anew */
-    bool skipped;              /* topics that another group executes were left out */
+    size_t one_by_one;  /* so many jobs go alone in theirs */
+    size_t entry_count; /* of jobs that are known */
+    size_t load_count;  /* of jobs whose load is in memory */
+    size_t load_bytes;
+    bool broken;  /* a record could not be kept: begin anew */
+    bool reading; /* there is more to read, at once */
+    bool skipped; /* topics that another group executes were left out */
+    struct jg_again again;
     rd_kafka_queue_t *answers; /* to requests whose outcome matters little */
     struct jg_transfer transfers[JG_RESUME_MOST];
     size_t transfer_count;
+    struct jg_asked asked;
     struct jg_log_rate rate;
 };
 
@@ -116,13 +141,31 @@ JG_MUST_USE enum jg_err jg_heads_look(struct jg_resumer *resumer, struct jg_erro
 void jg_heads_fill(struct jg_resumer *resumer);
 /* Another group executes the topic's origin: forget it. The caller's pointer to it is gone. */
 void jg_heads_leave(struct jg_resumer *resumer, struct jg_held_topic *topic);
-/* The first job of the partition is resumed. */
-void jg_heads_pop(struct jg_resumer *resumer, struct jg_held_partition *partition);
+/* The job is resumed. */
+void jg_heads_remove(struct jg_resumer *resumer, struct jg_held_topic *topic, struct jg_entry *entry);
 /* How many are held in the topic; -1: not known yet. */
 int64_t jg_heads_count(struct jg_resumer *resumer, const struct jg_held_topic *topic);
 /* Since when the job that is held longest is; 0: none, or not known. */
 int64_t jg_heads_oldest(const struct jg_held_topic *topic);
 void jg_heads_clear(struct jg_resumer *resumer);
+
+/* --- loads.c: what is carried over --- */
+
+/* Keep what is carried over of the job, a copy: a message holds on to all that came with it from the broker. `stamp` is
+ * as jg_load_read_stamp filled it in. False: out of memory. */
+JG_MUST_USE bool jg_load_add(struct jg_resumer *resumer, struct jg_entry *entry, const rd_kafka_message_t *rkmessage,
+                             const struct jg_stamp *stamp);
+/* The entry's, if it has one. */
+void jg_load_drop(struct jg_resumer *resumer, struct jg_entry *entry);
+/* Is there room for one more of that lane? */
+bool jg_load_fits(const struct jg_resumer *resumer, const struct jg_lane *lane);
+/* Is the record one that jobgate wrote for this very topic? Fills in its stamp. */
+JG_MUST_USE bool jg_load_read_stamp(const struct jg_resumer *resumer, struct jg_held_topic *topic,
+                                    const rd_kafka_message_t *rkmessage, struct jg_stamp *out);
+/* Have the loads of these in memory, read again within a bounded time. Some may not be after that. */
+void jg_loads_again(struct jg_resumer *resumer, struct jg_transfer *wanted, size_t count);
+/* The topic goes (NULL: all do). */
+void jg_loads_leave(struct jg_resumer *resumer, const struct jg_held_topic *topic);
 
 /* --- transfer.c --- */
 
@@ -142,7 +185,15 @@ void jg_resumer_forget_notes(struct jg_resumer *resumer);
 /* jg_transfer_all, counted. */
 JG_MUST_USE enum jg_transferred jg_resumer_transfer(struct jg_resumer *resumer);
 
+/* --- choosing.c --- */
+
+/* Fill `transfers` with what goes next, which may be nothing. */
+void jg_resumer_choose(struct jg_resumer *resumer, int64_t now_ms);
+
 /* --- lead.c --- */
+
+/* Tell the store what this process's settings say of the class. False: it did not answer. */
+JG_MUST_USE bool jg_resumer_sync(struct jg_resumer *resumer, struct jg_held_topic *topic);
 
 /* Lead until the lease is lost, something breaks, or it is to stop. */
 void jg_resumer_lead(struct jg_resumer *resumer);
@@ -156,6 +207,9 @@ bool jg_resumer_rest(struct jg_resumer *resumer, int64_t timeout_ms);
 
 /* Drop tickets whose jobs the group has passed. */
 void jg_clean_tickets(struct jg_resumer *resumer);
+/* Tell the store of which keys jobs are held, before it forgets; and of which none is any more. */
+void jg_clean_marks(struct jg_resumer *resumer);
+void jg_clean_left(struct jg_resumer *resumer);
 /* Delete from the holding topics what was resumed. */
 void jg_clean_records(struct jg_resumer *resumer);
 /* Does another group execute this origin? Says to the store that this one does, when it is its own. JG_ESTORE: nothing

@@ -29,25 +29,22 @@ settle_error(const struct jg_rdk *rdk, rd_kafka_error_t *error, bool *abort)
 }
 
 static rd_kafka_headers_t *
-headers_for(struct jg_resumer *resumer, const struct jg_head *head)
+headers_for(struct jg_resumer *resumer, const struct jg_held_topic *topic, const struct jg_entry *entry)
 {
     const struct jg_rdk *rdk = resumer->own.rdk;
     const char *name_space = jg_conf_settings(resumer->options.conf)->name_space;
-    rd_kafka_headers_t *there = NULL;
-    rd_kafka_headers_t *headers =
-        rdk->message_headers(head->rkmessage, &there) || !there ? rdk->headers_new(4) : rdk->headers_copy(there);
+    const rd_kafka_headers_t *there = entry->load->headers;
+    rd_kafka_headers_t *headers = there ? rdk->headers_copy(there) : rdk->headers_new(4);
     if (!headers)
         return NULL;
-    if (head->doomed) {
-        if (!rdk->header_add(headers, JOBGATE_HEADER_DEAD_REASON, -1, head->doomed, (ssize_t)strlen(head->doomed)))
+    if (entry->doomed) {
+        if (!rdk->header_add(headers, JOBGATE_HEADER_DEAD_REASON, -1, entry->doomed, (ssize_t)strlen(entry->doomed)))
             return headers;
     } else {
-        struct jg_stamp stamp = head->stamp;
-        char origin[JG_TOPIC_MAX_BYTES + 1];
+        struct jg_stamp stamp = entry->load->stamp;
         stamp.resumed += stamp.resumed < INT32_MAX;
         stamp.not_before_ms = 0; /* that is past */
-        if (jg_holding_parse(resumer->own.rdk->topic_name(head->rkmessage->rkt), origin, sizeof origin) &&
-            jg_stamp_replace(rdk, headers, &stamp, name_space, origin) == JG_OK)
+        if (jg_stamp_replace(rdk, headers, &stamp, name_space, topic->origin) == JG_OK)
             return headers;
     }
     rdk->headers_destroy(headers);
@@ -59,12 +56,13 @@ produce(struct jg_resumer *resumer, struct jg_transfer *each)
 {
     const struct jg_rdk *rdk = resumer->own.rdk;
     const struct jg_held_topic *topic = each->partition->topic;
-    const rd_kafka_message_t *message = each->head->rkmessage;
+    const struct jg_entry *entry = each->entry;
+    const struct jg_load *load = entry->load;
     struct jg_buf dead = JG_BUF_INIT;
-    bool gone = each->head->foreign || each->head->stamp.held_partition >= topic->origin_partitions;
-    int32_t partition = gone || each->head->doomed ? RD_KAFKA_PARTITION_UA : each->head->stamp.held_partition;
-    rd_kafka_headers_t *headers = headers_for(resumer, each->head);
-    if (each->head->doomed)
+    bool gone = entry->foreign || load->stamp.held_partition >= topic->origin_partitions;
+    int32_t partition = gone || entry->doomed ? RD_KAFKA_PARTITION_UA : load->stamp.held_partition;
+    rd_kafka_headers_t *headers = headers_for(resumer, topic, entry);
+    if (entry->doomed)
         jg_dead_topic(&dead, topic->origin);
     if (!headers || dead.failed) {
         if (headers)
@@ -73,11 +71,12 @@ produce(struct jg_resumer *resumer, struct jg_transfer *each)
         return RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
     }
     rd_kafka_vu_t fields[] = {
-        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u = {.cstr = each->head->doomed ? dead.data : topic->origin}},
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u = {.cstr = entry->doomed ? dead.data : topic->origin}},
         {.vtype = RD_KAFKA_VTYPE_PARTITION, .u = {.i32 = partition}},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u = {.i = RD_KAFKA_MSG_F_COPY}},
-        {.vtype = RD_KAFKA_VTYPE_KEY, .u = {.mem = {.ptr = message->key, .size = message->key_len}}},
-        {.vtype = RD_KAFKA_VTYPE_VALUE, .u = {.mem = {.ptr = message->payload, .size = message->len}}},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u = {.mem = {.ptr = (void *)(uintptr_t)load->key, .size = load->key_bytes}}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE,
+         .u = {.mem = {.ptr = (void *)(uintptr_t)load->payload, .size = load->payload_bytes}}},
         {.vtype = RD_KAFKA_VTYPE_HEADERS, .u = {.headers = headers}},
         {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u = {.ptr = each}},
     };
@@ -90,34 +89,85 @@ produce(struct jg_resumer *resumer, struct jg_transfer *each)
     return err;
 }
 
-static void
-add_offset(const struct jg_rdk *rdk, rd_kafka_topic_partition_list_t *list, const struct jg_held_partition *partition,
-           int64_t offset)
+/* The offset, with what was resumed ahead of it. The text stays ours: the list is not to free it. */
+static bool
+add_offset(const struct jg_rdk *rdk, rd_kafka_topic_partition_list_t *list, const struct jg_held_partition *partition)
 {
-    for (int i = 0; i < list->cnt; i++) {
-        rd_kafka_topic_partition_t *each = &list->elems[i];
-        if (each->partition == partition->number && strcmp(each->topic, partition->topic->name) == 0) {
-            each->offset = offset > each->offset ? offset : each->offset;
-            return;
-        }
+    const struct jg_row *row = partition->row;
+    const struct jg_passed *gone = partition->moved ? &row->gone_then : &row->gone;
+    const char *topic = partition->topic->name;
+    rd_kafka_topic_partition_t *each = rdk->topic_partition_list_add(list, topic, partition->number);
+    each->offset = partition->moved ? row->next_then : row->next;
+    if (gone->count == 0)
+        return true;
+    char *text = malloc(JG_PASSED_TEXT_MAX + 1);
+    if (!text || !jg_passed_text(gone, topic, partition->number, each->offset, text)) {
+        free(text);
+        return false;
     }
-    rdk->topic_partition_list_add(list, partition->topic->name, partition->number)->offset = offset;
+    each->metadata = text;
+    each->metadata_size = strlen(text);
+    return true;
 }
 
-/* Past every job of the transaction; now and then all others as they are, too, so that they do not expire. */
+static void
+destroy_offsets(const struct jg_rdk *rdk, rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; i < list->cnt; i++) {
+        free(list->elems[i].metadata);
+        list->elems[i].metadata = NULL;
+        list->elems[i].metadata_size = 0;
+    }
+    rdk->topic_partition_list_destroy(list);
+}
+
+/* What is resumed when the transaction is committed. */
+static bool
+plan(struct jg_resumer *resumer)
+{
+    bool planned = true;
+    for (size_t i = 0; i < resumer->transfer_count && planned; i++) {
+        const struct jg_transfer *each = &resumer->transfers[i];
+        each->partition->moved = true;
+        planned = jg_row_plan(each->partition->row, each->entry);
+    }
+    for (size_t i = 0; i < resumer->transfer_count && planned; i++)
+        jg_row_plan_end(resumer->transfers[i].partition->row);
+    return planned;
+}
+
+/* All is as it was. */
+static void
+forget_plan(struct jg_resumer *resumer)
+{
+    for (size_t i = 0; i < resumer->transfer_count; i++) {
+        const struct jg_transfer *each = &resumer->transfers[i];
+        each->partition->moved = false;
+        each->entry->going = false;
+        jg_row_abort(each->partition->row);
+    }
+}
+
+/* Past every job of the transaction; now and then all others as they are, too, so that they do not expire. NULL: out of
+ * memory, or the metadata is too long, which jg_lanes_may_pass is to keep from happening. */
 static rd_kafka_topic_partition_list_t *
 offsets_after(struct jg_resumer *resumer)
 {
     const struct jg_rdk *rdk = resumer->own.rdk;
     rd_kafka_topic_partition_list_t *list = rdk->topic_partition_list_new(16);
-    if (jg_clock_ms() - resumer->refreshed_ms > REFRESH_MS)
-        for (struct jg_held_topic *topic = resumer->topics; topic; topic = topic->next_topic)
-            for (int i = 0; i < topic->partition_count; i++)
-                if (topic->partitions[i].next >= 0)
-                    add_offset(rdk, list, &topic->partitions[i], topic->partitions[i].next);
-    for (size_t i = 0; i < resumer->transfer_count; i++)
-        add_offset(rdk, list, resumer->transfers[i].partition, resumer->transfers[i].head->rkmessage->offset + 1);
-    return list;
+    bool refresh = jg_clock_ms() - resumer->refreshed_ms > REFRESH_MS;
+    bool good = true;
+    for (struct jg_held_topic *topic = resumer->topics; topic; topic = topic->next_topic) {
+        for (int i = 0; i < topic->partition_count && good; i++) {
+            const struct jg_held_partition *partition = &topic->partitions[i];
+            if (partition->moved || (refresh && partition->row->next >= 0))
+                good = add_offset(rdk, list, partition);
+        }
+    }
+    if (good)
+        return list;
+    destroy_offsets(rdk, list);
+    return NULL;
 }
 
 static rd_kafka_resp_err_t
@@ -125,11 +175,13 @@ send_offsets(struct jg_resumer *resumer, bool *abort)
 {
     const struct jg_rdk *rdk = resumer->own.rdk;
     rd_kafka_topic_partition_list_t *list = offsets_after(resumer);
+    if (!list)
+        return RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
     rd_kafka_consumer_group_metadata_t *group = rdk->consumer_group_metadata(resumer->consumer);
     rd_kafka_resp_err_t err =
         settle_error(rdk, rdk->send_offsets_to_transaction(resumer->producer, list, group, STEP_MS), abort);
     rdk->consumer_group_metadata_destroy(group);
-    rdk->topic_partition_list_destroy(list);
+    destroy_offsets(rdk, list);
     return err;
 }
 
@@ -145,15 +197,15 @@ look_at_failures(struct jg_resumer *resumer)
         if (!each->err || each->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE || each->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
             continue;
         blamed++;
-        if (each->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && !each->head->doomed && resumer->transfer_count > 1) {
+        if (each->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && !each->entry->doomed && resumer->transfer_count > 1) {
             resumer->one_by_one = JG_RESUME_MOST;
             continue;
         }
         topic->retry_ms = jg_clock_ms() + RETRY_MS;
         jg_resumer_complain(resumer, "a job of class %.100s cannot go back to topic %.100s: %s", topic->class_name,
                             topic->origin, resumer->own.rdk->err2str(each->err));
-        if (each->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && !each->head->doomed)
-            each->head->doomed = "too large for its topic, with jobgate's headers";
+        if (each->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+            jg_lanes_doom(&topic->lanes, each->entry, "too large for its topic, with jobgate's headers");
     }
     return blamed;
 }
@@ -203,8 +255,8 @@ commit(struct jg_resumer *resumer)
     return JG_TRANSFER_BROKEN;
 }
 
-enum jg_transferred
-jg_transfer_all(struct jg_resumer *resumer)
+static enum jg_transferred
+transfer(struct jg_resumer *resumer)
 {
     const struct jg_rdk *rdk = resumer->own.rdk;
     bool abort = false, failed = false;
@@ -227,4 +279,17 @@ jg_transfer_all(struct jg_resumer *resumer)
     if (jg_clock_ms() - resumer->refreshed_ms > REFRESH_MS)
         resumer->refreshed_ms = jg_clock_ms();
     return commit(resumer);
+}
+
+enum jg_transferred
+jg_transfer_all(struct jg_resumer *resumer)
+{
+    if (!plan(resumer)) {
+        jg_resumer_complain(resumer, "out of memory");
+        return JG_TRANSFER_BROKEN;
+    }
+    enum jg_transferred how = transfer(resumer);
+    if (how == JG_TRANSFER_AGAIN)
+        forget_plan(resumer);
+    return how;
 }

@@ -180,3 +180,16 @@ class Handle:
         offset = one.contents.elems[0].offset
         self.library.topic_partition_list_destroy(one)
         return offset
+
+    def all_committed(self, topic, partitions):
+        """-> [(partition, offset, metadata)]"""
+        some = self.library.topic_partition_list_new(len(partitions))
+        for partition in partitions:
+            self.library.topic_partition_list_add(some, topic.encode(), partition)
+        assert self.library.committed(self.rk, some, 30000) == NO_ERROR
+        found = []
+        for each in some.contents.elems[:some.contents.cnt]:
+            metadata = string_at(each.metadata, each.metadata_size).decode() if each.metadata else ""
+            found.append((each.partition, each.offset, metadata))
+        self.library.topic_partition_list_destroy(some)
+        return found

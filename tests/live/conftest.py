@@ -12,10 +12,12 @@ import pytest
 from confluent_kafka import Consumer as RawConsumer
 from confluent_kafka import KafkaException, TopicPartition
 
+from clients.librdkafka import CONSUMER, Handle, Librdkafka
 from support.app import PATIENCE_S, App, Consumer, Producer, committed, produce_job, raw_consume, raw_produce_many
 from support.crew import Crew, Recorder, shortened
 from support.jobs import timed_job
 from support.kafka import QUIET
+from support.passed import passed
 from support.processes import ServerProcess, drop_directory, new_directory, wait_until
 
 FAILED = pytest.StashKey()
@@ -81,20 +83,32 @@ def in_names(cls):
 
 
 class HoldingTopics:
-    """How many jobs are held, as any tool sees it: what lies behind the offsets of group `<group>.jobgate`."""
+    """How many jobs are held, as any tool sees it: what lies behind the offsets of group `<group>.jobgate`, without what
+    was resumed ahead of them."""
 
     def __init__(self, kafka, group):
-        self._consumer = RawConsumer({"bootstrap.servers": kafka.bootstrap, "group.id": f"{group}.jobgate",
+        group = f"{group}.jobgate"
+        self._consumer = RawConsumer({"bootstrap.servers": kafka.bootstrap, "group.id": group,
                                       "enable.auto.commit": False, **QUIET})
+        # Python's client takes metadata for text that a NUL ends, and reads on behind it.
+        self._offsets = Handle(Librdkafka("librdkafka.so.1"), CONSUMER,
+                               {"bootstrap.servers": kafka.bootstrap, "group.id": group, **QUIET})
+
+    def passed(self, topic):
+        """How many were resumed ahead of the committed offsets."""
+        return sum(len(passed(metadata, topic, number, offset))
+                   for number, offset, metadata in self._offsets.all_committed(topic, self._partitions(topic)))
+
+    def _partitions(self, topic):
+        return list(self._consumer.list_topics(topic, timeout=PATIENCE_S).topics[topic].partitions)
 
     def count(self, topic):
-        partitions = self._consumer.list_topics(topic, timeout=PATIENCE_S).topics[topic].partitions
-        committed_at = self._consumer.committed([TopicPartition(topic, number) for number in partitions],
-                                                timeout=PATIENCE_S)
         total = 0
-        for at in committed_at:
+        for number, offset, metadata in self._offsets.all_committed(topic, self._partitions(topic)):
+            at = TopicPartition(topic, number)
             low, high = wait_until(lambda at=at: self._marks(at), PATIENCE_S, f"the ends of {at}")
-            total += high - max(low, at.offset)
+            ahead = passed(metadata, topic, number, offset)
+            total += high - max(low, offset) - sum(each >= low for each in ahead)
         return total
 
     def _marks(self, at):
@@ -106,6 +120,7 @@ class HoldingTopics:
 
     def close(self):
         self._consumer.close()
+        self._offsets.__exit__()
 
 
 class ResumerProcess:
@@ -249,8 +264,12 @@ class Site:
         """The number of held jobs, by the holding topic and its group's offsets."""
         if not self.exists(self.held_topic(cls)):
             return 0
+        return self.holding.count(self.held_topic(cls))
+
+    @property
+    def holding(self):
         self._holding = self._holding or HoldingTopics(self.kafka, self.group)
-        return self._holding.count(self.held_topic(cls))
+        return self._holding
 
     def await_held(self, count, cls="Mail", timeout_s=PATIENCE_S):
         try:

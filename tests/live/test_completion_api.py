@@ -229,7 +229,6 @@ def test_a_job_that_failed_frees_its_slot_and_its_lease_while_it_waits(make_site
     record, _ = failed_once(site, consumer, consumer.next())
     site.await_running(0)
     assert site.held() == 1
-    # One on the same partition would wait behind it: it is no newer than what is held there.
     assert record.partition == 0
 
 
