@@ -135,6 +135,19 @@ search(struct jg_store *store, const char *class_name, struct jg_cli_names *name
     return err;
 }
 
+/* The key of its limit, where something says it, and how that stands. */
+static enum jg_err
+look_at_limit_key(struct jg_store *store, struct jg_explained *out)
+{
+    snprintf(out->limit_key, sizeof out->limit_key, "%s", out->ticket.limit_key);
+    for (size_t i = 0; out->scan && !out->limit_key[0] && i < out->scan->count; i++)
+        if (strcmp(out->scan->finds[i].stamp.jid, out->subject) == 0)
+            snprintf(out->limit_key, sizeof out->limit_key, "%s", out->scan->finds[i].stamp.limit_key);
+    if (!out->limit_key[0])
+        return JG_OK;
+    return jg_store_key_report(store, out->class_name, out->limit_key, &out->key_report);
+}
+
 /* How its class stands, which may keep the job from running. */
 static enum jg_err
 look_around(const struct jg_cli *cli, struct jg_store *store, struct jg_explained *out)
@@ -147,7 +160,7 @@ look_around(const struct jg_cli *cli, struct jg_store *store, struct jg_explaine
         err = jg_store_tickets(store, out->class_name, add_ticket, out);
     if (err == JG_OK && out->class_report.lease != JG_LEASE_NONE)
         err = jg_store_leases(store, out->class_name, add_lease, out);
-    return err;
+    return err == JG_OK ? look_at_limit_key(store, out) : err;
 }
 
 /* A job that the store does not know has its class in its message. */

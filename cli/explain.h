@@ -30,8 +30,10 @@ struct jg_explained {
     struct jg_job_report job;       /* of it */
     struct jg_ticket_report ticket; /* when it has one */
     struct jg_class_report class_report;
-    struct jg_lease_report lease; /* that it needs; no token: its class has none, or nobody ever had it */
-    int64_t hold_max;             /* by this command's own settings */
+    struct jg_lease_report lease;     /* that it needs; no token: its class has none, or nobody ever had it */
+    char limit_key[JG_KEY_CHARS + 1]; /* of its limit by key, as its ticket or its message says; empty: not known */
+    struct jg_key_report key_report;  /* of that */
+    int64_t hold_max;                 /* by this command's own settings */
 
     struct jg_scan *scan; /* NULL: not asked for */
     struct jg_why whys[JG_WHYS];

@@ -134,6 +134,18 @@ why_lease(struct jg_explained *explained)
             run.jid, run.instance, run.position, left);
 }
 
+static void
+why_key(struct jg_explained *explained)
+{
+    const struct jg_key_report *key = &explained->key_report;
+    int64_t per_key = explained->class_report.per_key;
+    if (explained->limit_key[0] && per_key && key->running + key->tickets >= per_key && !explained->job.ticket)
+        add(explained, jg_reason_name(JG_REASON_KEY),
+            "Of its value of limit.key (%s) %lld run and %lld are on their way back, and limit.per.key is %lld: it "
+            "waits for one of them to end.",
+            explained->limit_key, (long long)key->running, (long long)key->tickets, (long long)per_key);
+}
+
 /* Those before it; the oldest come back first. */
 static void
 why_behind(struct jg_explained *explained, bool is_held)
@@ -164,6 +176,7 @@ why_class(struct jg_explained *explained)
             (long long)report->running, (long long)limit, name);
     why_capacity(explained);
     why_lease(explained);
+    why_key(explained);
     if (!explained->job.ticket)
         why_behind(explained, is_held);
     if (explained->hold_max && report->held >= explained->hold_max && !is_held && !explained->job.ticket)

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "cli/limits.h"
 #include "plugin/identify.h"
+#include "plugin/selector.h"
 
 #define PAYLOAD_MAX_BYTES ((size_t)1 << 30)
 #define READ_BYTES 65536
@@ -87,12 +88,13 @@ ahead_json(const struct jg_policy *policy)
 static json_t *
 policy_json(const struct jg_policy *policy)
 {
-    return json_pack("{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:o, s:I}", "dedup", jg_dedup_name(policy->dedup),
+    return json_pack("{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:o, s:I, s:I}", "dedup", jg_dedup_name(policy->dedup),
                      "dedup.ttl.ms", (json_int_t)policy->dedup_ttl_ms, "dedup.provisional.ms",
                      (json_int_t)policy->dedup_provisional_ms, "dedup.action", jg_cli_action_name(policy->dedup_action),
                      "limit", (json_int_t)policy->limit, "limit.ttl.ms", (json_int_t)policy->limit_ttl_ms, "hold.max",
                      (json_int_t)policy->hold_max, "hold.max.age.ms", (json_int_t)policy->hold_max_age_ms,
-                     "resume.ahead", ahead_json(policy), "resume.wait.ms", (json_int_t)policy->resume_wait_ms);
+                     "resume.ahead", ahead_json(policy), "resume.wait.ms", (json_int_t)policy->resume_wait_ms,
+                     "limit.per.key", (json_int_t)jg_policy_per_key(policy));
 }
 
 /* What is held, and for how long; only of a class with a limit. */
@@ -130,19 +132,42 @@ print_policy(const struct jg_policy *policy)
            jg_cli_action_name(policy->dedup_action), ttl, provisional);
     if (policy->limit)
         print_limit(policy);
+    if (policy->limit_key)
+        printf("        limit.per.key %lld of each value of %s\n", (long long)policy->limit_per_key,
+               policy->limit_key->text);
+}
+
+/* The key of its limit by key: its value is read a second time. Empty: its class has none. */
+static bool
+find_limit_key(const struct request *request, const struct jg_identity *identity, const struct jg_message *message,
+               char *out)
+{
+    struct jg_policy policy;
+    struct jg_identity value;
+    jg_conf_policy(request->cli->conf, identity->class_name, &policy);
+    out[0] = '\0';
+    if (!policy.limit_key)
+        return false;
+    jg_identity_init(&value);
+    bool found = jg_identify_limit_key(request->spec, jg_conf_settings(request->cli->conf)->name_space,
+                                       identity->class_name, policy.limit_key, message, &value, out);
+    jg_identity_clear(&value);
+    return found;
 }
 
 static void
-print_identified(const struct request *request, const struct jg_identity *identity)
+print_identified(const struct request *request, const struct jg_identity *identity, const struct jg_message *message)
 {
     struct jg_policy policy;
+    char limit_key[JG_KEY_CHARS + 1];
     jg_conf_policy(request->cli->conf, identity->class_name, &policy);
+    bool keyed = find_limit_key(request, identity, message, limit_key);
     const struct jg_buf *args = &identity->args;
     const struct jg_buf *id = &identity->id;
     if (request->cli->json) {
-        jg_cli_print_json(json_pack("{s:o, s:b, s:b, s:o, s:o, s:s, s:o, s:o}", "topic",
+        jg_cli_print_json(json_pack("{s:o, s:b, s:b, s:s, s:o, s:o, s:s, s:o, s:o}", "topic",
                                     jg_cli_json_text(request->topic, strlen(request->topic)), "governed", 1,
-                                    "identified", 1, "class",
+                                    "identified", 1, "limit_key", limit_key, "class",
                                     jg_cli_json_text(identity->class_name, strlen(identity->class_name)), "args",
                                     jg_cli_json_text(args->data, args->size_bytes), "key", identity->key, "id",
                                     jg_cli_json_text(id->data, id->size_bytes), "policy", policy_json(&policy)),
@@ -154,6 +179,9 @@ print_identified(const struct request *request, const struct jg_identity *identi
     printf("\nkey     %s\n", identity->key);
     if (id->size_bytes)
         printf("id      %s\n", id->data);
+    if (limit_key[0])
+        printf("limit   of key %s%s\n", limit_key,
+               keyed ? "" : ", which all jobs share in which limit.key finds nothing");
     print_policy(&policy);
 }
 
@@ -188,7 +216,7 @@ identify(struct request *request, struct jg_identity *identity, const void *payl
     };
     switch (jg_identify(request->spec, jg_conf_settings(request->cli->conf)->name_space, &message, identity)) {
     case JG_IDENTIFIED:
-        print_identified(request, identity);
+        print_identified(request, identity, &message);
         return JG_EXIT_OK;
     case JG_UNIDENTIFIED:
         print_unidentified(request, identity->reason.text);

@@ -52,6 +52,8 @@ print_report(const char *class_name, const struct jg_class_report *report)
     } else {
         printf(report->told ? ", by the settings" : ": no consumer has told its settings");
     }
+    if (report->per_key)
+        printf("\nper key   %lld of each value of limit.key", (long long)report->per_key);
     printf("\nrunning   %lld\ntickets   %lld\n", (long long)report->running, (long long)report->tickets);
     if (report->told && report->ahead)
         printf("ahead     %lld%s\n", (long long)report->ahead, report->paced ? ", as the resumer finds it" : "");

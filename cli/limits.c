@@ -40,7 +40,7 @@ jg_cli_limit_now(const struct jg_class_report *report)
 bool
 jg_cli_limit_matters(const struct jg_class_report *report)
 {
-    return report->limit || report->override.set || report->held || report->tickets;
+    return report->limit || report->override.set || report->held || report->tickets || report->per_key;
 }
 
 static size_t
@@ -52,7 +52,7 @@ listed(const struct jg_class_report *report)
 bool
 jg_cli_limit_is_asked(const struct jg_class_report *report)
 {
-    bool gated = report->told && (report->lease || report->capacity);
+    bool gated = report->told && (report->lease || report->capacity || report->per_key);
     if (report->instance_count > JG_REPORT_INSTANCES || gated)
         return true;
     for (size_t i = 0; report->told && i < listed(report); i++)
@@ -117,10 +117,11 @@ jg_cli_limit_json(const struct jg_class_report *report)
     if (report->override.set)
         override = json_pack("{s:I, s:I}", "limit", (json_int_t)report->override.limit, "at_ms",
                              (json_int_t)report->override.at_ms);
-    return json_pack("{s:b, s:I, s:o, s:I, s:b, s:b, s:I, s:o}", "told", (int)report->told, "settings",
+    return json_pack("{s:b, s:I, s:o, s:I, s:I, s:b, s:b, s:I, s:o}", "told", (int)report->told, "settings",
                      (json_int_t)report->limit, "override", override, "now", (json_int_t)jg_cli_limit_now(report),
-                     "asked", (int)jg_cli_limit_is_asked(report), "disagree", (int)report->disagree, "instance_count",
-                     (json_int_t)report->instance_count, "instances", instances_json(report));
+                     "per_key", (json_int_t)report->per_key, "asked", (int)jg_cli_limit_is_asked(report), "disagree",
+                     (int)report->disagree, "instance_count", (json_int_t)report->instance_count, "instances",
+                     instances_json(report));
 }
 
 json_t *

@@ -27,7 +27,7 @@ JG_MUST_USE enum jg_err jg_cli_limit_set(const struct jg_cli *cli, struct jg_sto
 
 /* Say which instances do not agree on the limit. */
 void jg_cli_limit_disagreement(FILE *out, const char *class_name, const struct jg_class_report *report);
-/* {"told", "settings", "override", "now", "disagree", "instances" ...} */
+/* {"told", "settings", "override", "now", "per_key", "disagree", "instances" ...} */
 json_t *jg_cli_limit_json(const struct jg_class_report *report);
 /* Tickets beyond the free slots: how many now, and whether the resumer says so. */
 json_t *jg_cli_ahead_json(const struct jg_class_report *report);

@@ -104,6 +104,10 @@ print_limits(const struct jg_cli_names *names, const struct jg_class_report *rep
     if (overridden)
         printf("* set at run time; `jobgate limit CLASS default` takes it back\n");
     for (size_t i = 0; reports && i < names->count; i++)
+        if (reports[i].per_key)
+            printf("class '%s': %lld at once of each value of limit.key, besides\n", names->list[i],
+                   (long long)reports[i].per_key);
+    for (size_t i = 0; reports && i < names->count; i++)
         jg_cli_limit_disagreement(stdout, names->list[i], &reports[i]);
 }
 

@@ -20,7 +20,7 @@ jg_conf_destroy(struct jg_conf *conf)
     if (!conf)
         return;
     jg_topics_clear(&conf->topics);
-    free(conf->classes);
+    jg_conf_clear_policies(conf);
     for (int level = 0; level < JG_LEVELS; level++)
         free(conf->sections[level].list);
     for (int source = 0; source < JG_SOURCES; source++)

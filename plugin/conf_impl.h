@@ -108,6 +108,9 @@ JG_MUST_USE enum jg_err jg_conf_build_topics(struct jg_conf *conf, const struct 
 void jg_topics_clear(struct jg_topics *topics);
 
 JG_MUST_USE enum jg_err jg_conf_build_policies(struct jg_conf *conf, struct jg_error *error);
+void jg_conf_clear_policies(struct jg_conf *conf);
+/* Is there any topic, and none whose payloads have fields? */
+bool jg_conf_all_topics_are_raw(const struct jg_conf *conf);
 
 /* The first policy, the default one before those of classes, of which `pick` names a setting, as people write that
  * setting; NULL: there is none. `out` is NUL-terminated within `out_bytes`. */

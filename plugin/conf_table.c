@@ -284,6 +284,23 @@ const struct jg_setting jg_setting_table[JG_SETTING_COUNT] = {
      .since = "0.2",
      .doc = "When a consumer dies, its slots are free this long after its last heartbeat; there is one every third of "
             "it."},
+    {.name = "limit.key",
+     .level = JG_LEVEL_CLASS,
+     .type = JG_TYPE_SELECTOR,
+     .field = CLASS_FIELD(limit_key),
+     .since = "0.5",
+     .doc =
+         "What `limit.per.key` counts by, such as `field:args.0.tenant` or `header:tenant`: each value has a limit of "
+         "its own, beside the class's. Jobs in which it finds nothing share one."},
+    {.name = "limit.per.key",
+     .level = JG_LEVEL_CLASS,
+     .type = JG_TYPE_NUMBER,
+     .fallback = "1",
+     .min = 1,
+     .max = 1000000,
+     .field = CLASS_FIELD(limit_per_key),
+     .since = "0.5",
+     .doc = "How many jobs of one value of `limit.key` run at once, over all consumers. Only with `limit.key`."},
     {.name = "hold.max",
      .level = JG_LEVEL_CLASS,
      .type = JG_TYPE_NUMBER,

@@ -59,7 +59,7 @@ struct jg_setting {
     const char *doc;
 };
 
-#define JG_SETTING_COUNT 43
+#define JG_SETTING_COUNT 45
 extern const struct jg_setting jg_setting_table[JG_SETTING_COUNT];
 
 /* A property's name, taken apart. */

@@ -316,3 +316,16 @@ jg_conf_is_idle(const struct jg_conf *conf)
 {
     return conf->topics.count == 0 && conf->topics.pattern_count == 0;
 }
+
+bool
+jg_conf_all_topics_are_raw(const struct jg_conf *conf)
+{
+    const struct jg_topics *topics = &conf->topics;
+    for (size_t i = 0; i < topics->count; i++)
+        if (topics->list[i].spec.format != JG_FORMAT_RAW)
+            return false;
+    for (size_t i = 0; i < topics->pattern_count; i++)
+        if (topics->patterns[i].spec.format != JG_FORMAT_RAW)
+            return false;
+    return !jg_conf_is_idle(conf);
+}

@@ -13,6 +13,7 @@
     X(REJECTED, "rejected", "produce calls that were made to fail")                                                    \
     X(UNCLAIMED, "unclaimed", "jobs sent without a claim because the store did not answer")                            \
     X(UNIDENTIFIED, "unidentified", "messages whose class, arguments or payload could not be read")                    \
+    X(KEYLESS, "keyless", "jobs in which limit.key found nothing: they share one limit")                               \
     X(STRIPPED, "stripped_headers", "jobgate-* headers that came with a produced message and were removed")            \
     X(CONFIRMED, "confirmed", "claims confirmed after the broker acknowledged")                                        \
     X(RELEASED, "released", "claims released because delivery failed")                                                 \

@@ -44,6 +44,7 @@ enum jg_rate {
     JG_RATE_HOLD,
     JG_RATE_AGAIN,
     JG_RATE_GAUGE,
+    JG_RATE_KEYLESS,
     JG_RATES
 };
 
@@ -267,6 +268,10 @@ void jg_tell(struct jg_gate *gate, const struct jg_event *event);
 /* What a message is. Any thread. */
 JG_MUST_USE enum jg_identified jg_gate_identify(const struct jg_gate *gate, const rd_kafka_message_t *rkmessage,
                                                 const char *topic, struct jg_identity *identity);
+/* The key of its limit, as jg_identify_limit_key. Any thread. */
+JG_MUST_USE bool jg_gate_limit_key(const struct jg_gate *gate, const rd_kafka_message_t *rkmessage, const char *topic,
+                                   const char *class_name, const struct jg_selector *selector,
+                                   struct jg_identity *identity, char *key);
 
 /* Start the background thread, once. Cheap when it runs. */
 void jg_worker_start(struct jg_gate *gate);

@@ -63,6 +63,10 @@ new_run(struct jg_gate *gate, const struct jg_coming *coming)
     run->in_store = run->gated || (gate->store && run->dedup == JG_DEDUP_UNTIL_EXECUTED && !coming->stamp.unclaimed);
     run->lease = run->gated ? coming->policy.lease : JG_LEASE_NONE;
     run->capacity = run->gated ? coming->policy.capacity : 0;
+    if (run->gated && coming->policy.limit_key) {
+        memcpy(run->limit_key, coming->stamp.limit_key, sizeof run->limit_key);
+        run->per_key = jg_policy_per_key(&coming->policy);
+    }
     run->load_key = jg_gauge_key(coming->policy.capacity_load);
     run->work_key = jg_gauge_key(coming->policy.capacity_work);
     run->retry_ms = coming->policy.capacity_retry_ms;

@@ -150,6 +150,28 @@ tell_foreign(struct jg_gate *gate, const struct jg_coming *coming)
                  coming->topic, (int)coming->rkmessage->partition, (long long)coming->rkmessage->offset);
 }
 
+/* The key of its limit is always our own finding. Bounded by the payload's size, as for who produced it. */
+static void
+find_limit_key(struct jg_gate *gate, struct jg_coming *coming)
+{
+    const rd_kafka_message_t *rkmessage = coming->rkmessage;
+    struct jg_identity identity;
+    coming->stamp.limit_key[0] = '\0';
+    if (!coming->policy.limit_key)
+        return;
+    jg_identity_init(&identity);
+    bool found = jg_gate_limit_key(gate, rkmessage, coming->topic, coming->stamp.class_name, coming->policy.limit_key,
+                                   &identity, coming->stamp.limit_key);
+    if (!found && coming->stamp.resumed == 0) {
+        jg_count(JG_COUNT_KEYLESS, 1);
+        jg_log_rated(&gate->log, &gate->rates[JG_RATE_KEYLESS], JG_LOG_WARNING, "LIMIT",
+                     "class %s: job %s at %s/%d/%lld shares one limit with all in which limit.key finds nothing: %s",
+                     coming->stamp.class_name, coming->stamp.jid, coming->topic, (int)rkmessage->partition,
+                     (long long)rkmessage->offset, identity.reason.text);
+    }
+    jg_identity_clear(&identity);
+}
+
 static void
 look_at_stamp(struct jg_gate *gate, struct jg_coming *coming)
 {
@@ -161,8 +183,10 @@ look_at_stamp(struct jg_gate *gate, struct jg_coming *coming)
         identify(gate, coming);
     if (gate->gates) /* a program may believe it, so it must be ours */
         jg_stamp_strip_token(gate->rdk, coming->rkmessage);
-    if (coming->stamped == JG_STAMP_OURS)
-        jg_conf_policy(gate->conf, coming->stamp.class_name, &coming->policy);
+    if (coming->stamped != JG_STAMP_OURS)
+        return;
+    jg_conf_policy(gate->conf, coming->stamp.class_name, &coming->policy);
+    find_limit_key(gate, coming);
 }
 
 /* Nothing governed is handed out, whatever it is. */

@@ -42,12 +42,13 @@ find_header(void *opaque, const char *name, const void **value, size_t *value_by
            !rdk->header_get_last(headers, name, value, value_bytes);
 }
 
-enum jg_identified
-jg_gate_identify(const struct jg_gate *gate, const rd_kafka_message_t *rkmessage, const char *topic,
-                 struct jg_identity *identity)
+/* `context` has room for two pointers, and must live as long as what is returned. */
+static struct jg_message
+message_of(const struct jg_gate *gate, const rd_kafka_message_t *rkmessage, const char *topic, void **context)
 {
-    void *context[2] = {(void *)(uintptr_t)gate->rdk, (void *)(uintptr_t)rkmessage};
-    const struct jg_message message = {
+    context[0] = (void *)(uintptr_t)gate->rdk;
+    context[1] = (void *)(uintptr_t)rkmessage;
+    return (struct jg_message){
         .topic = topic,
         .key = rkmessage->key,
         .key_bytes = rkmessage->key_len,
@@ -56,6 +57,24 @@ jg_gate_identify(const struct jg_gate *gate, const rd_kafka_message_t *rkmessage
         .header = find_header,
         .opaque = context,
     };
+}
+
+bool
+jg_gate_limit_key(const struct jg_gate *gate, const rd_kafka_message_t *rkmessage, const char *topic,
+                  const char *class_name, const struct jg_selector *selector, struct jg_identity *identity, char *key)
+{
+    void *context[2];
+    const struct jg_message message = message_of(gate, rkmessage, topic, context);
+    return jg_identify_limit_key(jg_conf_topic(gate->conf, topic), gate->settings->name_space, class_name, selector,
+                                 &message, identity, key);
+}
+
+enum jg_identified
+jg_gate_identify(const struct jg_gate *gate, const rd_kafka_message_t *rkmessage, const char *topic,
+                 struct jg_identity *identity)
+{
+    void *context[2];
+    const struct jg_message message = message_of(gate, rkmessage, topic, context);
     return jg_identify(jg_conf_topic(gate->conf, topic), gate->settings->name_space, &message, identity);
 }
 

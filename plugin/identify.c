@@ -232,3 +232,27 @@ jg_identify(const struct jg_topic_spec *spec, const char *name_space, const stru
     jg_job_key(name_space, out->class_name, out->args.data, out->args.size_bytes, out->key);
     return JG_IDENTIFIED;
 }
+
+bool
+jg_identify_limit_key(const struct jg_topic_spec *spec, const char *name_space, const char *class_name,
+                      const struct jg_selector *selector, const struct jg_message *message, struct jg_identity *out,
+                      char *key)
+{
+    struct jg_span payload = {.text = NULL, .size_bytes = 0};
+    out->reason.text[0] = '\0';
+    jg_buf_reset(&out->args);
+    jg_buf_reset(&out->text);
+    jg_buf_reset(&out->scratch);
+    bool is_read = message->payload != NULL;
+    if (!is_read)
+        (void)because(out, "limit.key", selector, "finds nothing: there is no payload");
+    if (is_read && jg_selector_reads_payload(selector)) {
+        is_read = read_payload(spec, message, out);
+        payload = (struct jg_span){.text = out->text.data, .size_bytes = out->text.size_bytes};
+    }
+    if (is_read && !jg_selector_find(selector, message, payload, &out->args))
+        is_read = because(out, "limit.key", selector, "finds nothing");
+    /* No value is written as nothing. */
+    jg_job_key(name_space, class_name, out->args.data, is_read ? out->args.size_bytes : 0, key);
+    return is_read;
+}

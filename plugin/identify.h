@@ -73,6 +73,13 @@ void jg_identity_clear(struct jg_identity *identity);
 JG_MUST_USE enum jg_identified jg_identify(const struct jg_topic_spec *spec, const char *name_space,
                                            const struct jg_message *message, struct jg_identity *out);
 
+/* The key of a job's limit: of the value that `selector` finds in `message`, canonical, within the class of
+ * `name_space`. False: it finds nothing, `out->reason` says why, and the key is the one that all such jobs share. Else
+ * as jg_identify; what `out` held before is gone but for its key. `key` has JG_KEY_CHARS + 1 bytes. */
+JG_MUST_USE bool jg_identify_limit_key(const struct jg_topic_spec *spec, const char *name_space, const char *class_name,
+                                       const struct jg_selector *selector, const struct jg_message *message,
+                                       struct jg_identity *out, char *key);
+
 /* key = first 128 bits of SHA-256 over (name_space, class, canonical args), each preceded by its length, as hex.
  * `out` has JG_KEY_CHARS + 1 bytes. */
 void jg_job_key(const char *name_space, const char *class_name, const void *args, size_t args_bytes, char *out);

@@ -113,6 +113,8 @@ op_of(const struct jg_run *run, enum jg_op_kind kind)
         .lease = run->lease,
         .token_in = run->token,
         .capacity = run->capacity,
+        .limit_key = run->limit_key[0] ? run->limit_key : NULL,
+        .per_key = run->per_key,
         .load_key = run->load_key,
         .work_key = run->work_key,
         .failed = run->failed,

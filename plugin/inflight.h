@@ -22,6 +22,8 @@ struct jg_run {
     int64_t seen_out_ms; /* monotonic: since then, or since it was revoked */
     char jid[JG_JID_CHARS + 1];
     char key[JG_KEY_CHARS + 1];
+    char limit_key[JG_KEY_CHARS + 1]; /* of its limit by key; empty: it has none */
+    int64_t per_key;
     char class_name[JG_CLASS_MAX_BYTES + 1];
     char member[JG_MEMBER_MAX_BYTES];
     enum jg_dedup dedup;

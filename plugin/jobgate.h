@@ -26,13 +26,15 @@ extern "C" {
 #define JOBGATE_HEADER_DUPLICATE_SINCE "jobgate-duplicate-since" /* ... claimed at, Unix time in ms */
 #define JOBGATE_HEADER_CANDIDATE_OF "jobgate-candidate-of"       /* may have to run: jid of its original */
 #define JOBGATE_HEADER_UNCLAIMED "jobgate-unclaimed"             /* "1": sent while the store was down */
-#define JOBGATE_HEADER_HELD_SINCE "jobgate-held-since"   /* in the holding topic, and resumed: first held, Unix ms */
-#define JOBGATE_HEADER_HELD_REASON "jobgate-held-reason" /* ... why: limit, behind, paused, lease, capacity, retry */
-#define JOBGATE_HEADER_HELD_FROM "jobgate-held-from"     /* ... <partition>/<offset> of the origin topic, at first */
-#define JOBGATE_HEADER_HELD_TIME "jobgate-held-time"     /* ... the message's own timestamp, Unix ms */
-#define JOBGATE_HEADER_RESUMED "jobgate-resumed"         /* how often it was resumed; none: it is no resumed job */
-#define JOBGATE_HEADER_NOT_BEFORE "jobgate-not-before"   /* in the holding topic: not resumed before, Unix ms */
-#define JOBGATE_HEADER_ATTEMPT "jobgate-attempt"         /* how often the job has failed, one after another */
+#define JOBGATE_HEADER_HELD_SINCE "jobgate-held-since" /* in the holding topic, and resumed: first held, Unix ms */
+#define JOBGATE_HEADER_HELD_REASON                                                                                     \
+    "jobgate-held-reason"                              /* ... why: limit, behind, paused, lease, capacity, key, retry */
+#define JOBGATE_HEADER_HELD_FROM "jobgate-held-from"   /* ... <partition>/<offset> of the origin topic, at first */
+#define JOBGATE_HEADER_HELD_TIME "jobgate-held-time"   /* ... the message's own timestamp, Unix ms */
+#define JOBGATE_HEADER_RESUMED "jobgate-resumed"       /* how often it was resumed; none: it is no resumed job */
+#define JOBGATE_HEADER_NOT_BEFORE "jobgate-not-before" /* in the holding topic: not resumed before, Unix ms */
+#define JOBGATE_HEADER_ATTEMPT "jobgate-attempt"       /* how often the job has failed, one after another */
+#define JOBGATE_HEADER_LIMIT_KEY "jobgate-limit-key"   /* ... hash of class and value of limit.key, 32 hex digits */
 #define JOBGATE_HEADER_LEASE_TOKEN                                                                                     \
     "jobgate-lease-token"                                /* added as it is handed out: the fencing token of its lease  \
                                                           */

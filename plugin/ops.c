@@ -12,6 +12,7 @@ jg_op_sync(const char *class_name, const char *instance, const struct jg_policy 
         .run_ttl_ms = jg_policy_run_ttl_ms(policy),
         .lease = policy->lease,
         .capacity = policy->capacity,
+        .per_key = jg_policy_per_key(policy),
         .load_key = jg_gauge_key(policy->capacity_load),
         .work_key = jg_gauge_key(policy->capacity_work),
         .resume_ahead = policy->resume_ahead,

@@ -25,7 +25,8 @@ copy_text(char **to, const char *text)
 struct jg_pending *
 jg_pending_new(const struct jg_op *op)
 {
-    size_t size_bytes = text_bytes(op->class_name) + text_bytes(op->key) + text_bytes(op->jid) + text_bytes(op->member);
+    size_t size_bytes = text_bytes(op->class_name) + text_bytes(op->key) + text_bytes(op->jid) +
+                        text_bytes(op->member) + text_bytes(op->limit_key);
     struct jg_pending *pending = calloc(1, sizeof *pending + size_bytes);
     if (!pending)
         return NULL;
@@ -35,6 +36,7 @@ jg_pending_new(const struct jg_op *op)
     pending->op.key = copy_text(&to, op->key);
     pending->op.jid = copy_text(&to, op->jid);
     pending->op.member = copy_text(&to, op->member);
+    pending->op.limit_key = copy_text(&to, op->limit_key);
     pending->op.candidate_of = NULL;
     return pending;
 }

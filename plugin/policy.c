@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "plugin/conf_impl.h"
+#include "plugin/selector.h"
 
 static int
 compare_classes(const void *left, const void *right)
@@ -58,15 +59,70 @@ check_capacity(const struct jg_section *section, const struct jg_policy *policy,
     return JG_EINVAL;
 }
 
+/* A selector of jobs' keys, compiled; and none may be half set. */
+static enum jg_err
+build_limit_key(const struct jg_conf *conf, const struct jg_section *section, struct jg_policy *policy,
+                struct jg_error *error)
+{
+    const struct jg_setting *key_row = jg_setting_of(JG_LEVEL_CLASS, "limit.key");
+    const struct jg_setting *per_key_row = jg_setting_of(JG_LEVEL_CLASS, "limit.per.key");
+    const char *value = jg_section_value(conf, section, key_row);
+    size_t key_index = jg_setting_index(key_row), per_key_index = jg_setting_index(per_key_row);
+    struct jg_selector *selector = NULL;
+    struct jg_error reason = {.text = ""};
+    char full[JG_CLASS_MAX_BYTES + 64], shown[160];
+    if (!value && (!section || !section->values[per_key_index]))
+        return JG_OK;
+    bool is_own = section && section->values[value ? key_index : per_key_index];
+    jg_setting_full_name(value ? key_row : per_key_row, is_own ? section->name : NULL, full, sizeof full);
+    jg_conf_shown(full, shown, sizeof shown);
+    if (!value) {
+        snprintf(error->text, sizeof error->text,
+                 "%s is set, but limit.key is not: set it to what the jobs are told apart by, such as "
+                 "field:args.0.tenant or header:tenant",
+                 shown);
+        return JG_EINVAL;
+    }
+    enum jg_err err = jg_selector_parse(value, &selector, &reason);
+    if (err != JG_OK)
+        snprintf(error->text, sizeof error->text, "%s: %.300s", shown, reason.text);
+    policy->limit_key = selector;
+    return err;
+}
+
+/* Where no payload has fields, a selector of one would find nothing in any job. */
+static enum jg_err
+check_limit_key(const struct jg_conf *conf, const struct jg_section *section, const struct jg_policy *policy,
+                struct jg_error *error)
+{
+    char full[JG_CLASS_MAX_BYTES + 64], shown[160];
+    const struct jg_setting *row = jg_setting_of(JG_LEVEL_CLASS, "limit.key");
+    if (!policy->limit_key || policy->limit_key->kind != JG_SELECT_FIELD || !jg_conf_all_topics_are_raw(conf))
+        return JG_OK;
+    bool is_own = section && section->values[jg_setting_index(row)];
+    jg_setting_full_name(row, is_own ? section->name : NULL, full, sizeof full);
+    jg_conf_shown(full, shown, sizeof shown);
+    snprintf(
+        error->text, sizeof error->text,
+        "%s '%.200s': no topic of jobgate.topics has fields: set its format to json or avro, or use header:NAME or "
+        "key",
+        shown, policy->limit_key->text);
+    return JG_EINVAL;
+}
+
 static enum jg_err
 build_policy(const struct jg_conf *conf, const struct jg_section *section, struct jg_policy *out,
              struct jg_error *error)
 {
     for (size_t i = 0; i < JG_SETTING_COUNT; i++) {
-        if (jg_setting_table[i].level == JG_LEVEL_CLASS)
+        if (jg_setting_table[i].level == JG_LEVEL_CLASS && jg_setting_table[i].type != JG_TYPE_SELECTOR)
             jg_setting_put(&jg_setting_table[i], jg_section_value(conf, section, &jg_setting_table[i]), out);
     }
-    enum jg_err err = check_times(conf, section, out, error);
+    enum jg_err err = build_limit_key(conf, section, out, error);
+    if (err == JG_OK)
+        err = check_limit_key(conf, section, out, error);
+    if (err == JG_OK)
+        err = check_times(conf, section, out, error);
     return err ? err : check_capacity(section, out, error);
 }
 
@@ -88,6 +144,24 @@ jg_conf_build_policies(struct jg_conf *conf, struct jg_error *error)
         conf->class_count = i + 1;
     }
     return err;
+}
+
+static void
+clear_policy(struct jg_policy *policy)
+{
+    jg_selector_destroy((struct jg_selector *)(uintptr_t)policy->limit_key);
+    policy->limit_key = NULL;
+}
+
+void
+jg_conf_clear_policies(struct jg_conf *conf)
+{
+    clear_policy(&conf->default_policy);
+    for (size_t i = 0; i < conf->class_count; i++)
+        clear_policy(&conf->classes[i].policy);
+    free(conf->classes);
+    conf->classes = NULL;
+    conf->class_count = 0;
 }
 
 void
@@ -123,7 +197,11 @@ end_setting(const struct jg_policy *policy)
 {
     if (policy->dedup == JG_DEDUP_UNTIL_EXECUTED)
         return "dedup";
-    return policy->limit ? "limit" : policy->lease != JG_LEASE_NONE ? "lease" : policy->capacity ? "capacity" : NULL;
+    return policy->limit                    ? "limit"
+           : policy->limit_key              ? "limit.key"
+           : policy->lease != JG_LEASE_NONE ? "lease"
+           : policy->capacity               ? "capacity"
+                                            : NULL;
 }
 
 static const char *

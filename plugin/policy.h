@@ -7,18 +7,23 @@
 
 #include "plugin/job.h"
 
+struct jg_selector;
+
 /* A class's policy, from `jobgate.class.<class>.*` over `jobgate.default.*`. */
 struct jg_policy {
     enum jg_dedup dedup;
     enum jg_dup_action dedup_action;
     int64_t dedup_ttl_ms;
     int64_t dedup_provisional_ms;
-    int64_t limit;           /* 0: none; negative: paused */
-    int64_t limit_ttl_ms;    /* a slot without a heartbeat for this long is free */
-    int64_t hold_max;        /* 0: no bound */
-    int64_t hold_max_age_ms; /* 0: no bound */
-    int64_t hold_window;     /* so far the resumer looks past held jobs that wait for their own key */
-    int64_t resume_ahead;    /* tickets beyond the free slots; JG_AHEAD_AUTO: the resumer finds out */
+    int64_t limit;                       /* 0: none; negative: paused */
+    int64_t limit_ttl_ms;                /* a slot without a heartbeat for this long is free */
+    const struct jg_selector *limit_key; /* jobs of one value have a limit of their own; borrowed from the settings;
+                                            NULL: not set */
+    int64_t limit_per_key;               /* with limit_key: so many of one value */
+    int64_t hold_max;                    /* 0: no bound */
+    int64_t hold_max_age_ms;             /* 0: no bound */
+    int64_t hold_window;                 /* so far the resumer looks past held jobs that wait for their own key */
+    int64_t resume_ahead;                /* tickets beyond the free slots; JG_AHEAD_AUTO: the resumer finds out */
     int64_t resume_wait_ms;
     enum jg_lease lease;
     enum jg_lease_taken lease_taken;
@@ -35,23 +40,31 @@ static inline bool
 jg_policy_is_empty(const struct jg_policy *policy)
 {
     return policy->dedup == JG_DEDUP_NONE && policy->limit == 0 && policy->lease == JG_LEASE_NONE &&
-           policy->capacity == 0;
+           policy->capacity == 0 && !policy->limit_key;
 }
 
 /* Does it ask at the consumer who else runs? Then a run of the class is told to the store, and renewed. */
 static inline bool
 jg_policy_gates(const struct jg_policy *policy)
 {
-    return policy->limit != 0 || policy->lease != JG_LEASE_NONE || policy->capacity != 0;
+    return policy->limit != 0 || policy->lease != JG_LEASE_NONE || policy->capacity != 0 || policy->limit_key;
 }
 
 /* How long a run outlives its last heartbeat: its slot and its lease are one record. */
 static inline int64_t
 jg_policy_run_ttl_ms(const struct jg_policy *policy)
 {
-    if (policy->lease == JG_LEASE_NONE || (policy->limit && policy->limit_ttl_ms < policy->lease_ttl_ms))
+    if (policy->lease == JG_LEASE_NONE ||
+        ((policy->limit || policy->limit_key) && policy->limit_ttl_ms < policy->lease_ttl_ms))
         return policy->limit_ttl_ms;
     return policy->lease_ttl_ms;
+}
+
+/* How many jobs of one value of limit.key run at once; 0: it has none. */
+static inline int64_t
+jg_policy_per_key(const struct jg_policy *policy)
+{
+    return policy->limit_key ? policy->limit_per_key : 0;
 }
 
 /* The key that `redis:<key>` names; NULL: none. */

@@ -28,6 +28,7 @@ enum header {
     H_RESUMED,
     H_NOT_BEFORE,
     H_ATTEMPT,
+    H_LIMIT_KEY,
     H_COUNT
 };
 
@@ -49,6 +50,7 @@ static const char *const header_names[H_COUNT] = {
     [H_RESUMED] = JOBGATE_HEADER_RESUMED,
     [H_NOT_BEFORE] = JOBGATE_HEADER_NOT_BEFORE,
     [H_ATTEMPT] = JOBGATE_HEADER_ATTEMPT,
+    [H_LIMIT_KEY] = JOBGATE_HEADER_LIMIT_KEY,
 };
 
 static bool
@@ -146,6 +148,7 @@ write_list(const struct jg_rdk *rdk, rd_kafka_headers_t *headers, const struct j
         [H_RESUMED] = held && stamp->resumed ? numbers.resumed : NULL,
         [H_NOT_BEFORE] = held && stamp->not_before_ms ? numbers.not_before : NULL,
         [H_ATTEMPT] = stamp->attempt ? numbers.attempt : NULL,
+        [H_LIMIT_KEY] = held && stamp->limit_key[0] ? stamp->limit_key : NULL,
     };
     for (size_t i = 0; i < H_COUNT; i++)
         if (values[i] && rdk->header_add(headers, header_names[i], -1, values[i], (ssize_t)strlen(values[i])))
@@ -203,6 +206,14 @@ static bool
 copy_jid(char *field, const void *value, size_t value_bytes)
 {
     return value && jg_jid_valid(value, value_bytes) && copy_text(field, JG_JID_CHARS + 1, value, value_bytes);
+}
+
+/* Of hex digits, since the store is asked by it. */
+static bool
+copy_key(char *field, const void *value, size_t value_bytes)
+{
+    return value_bytes == JG_KEY_CHARS && copy_text(field, JG_KEY_CHARS + 1, value, value_bytes) &&
+           strspn(field, "0123456789abcdef") == JG_KEY_CHARS;
 }
 
 static bool
@@ -285,6 +296,8 @@ read_value(struct jg_stamp_reader *reader, enum header header, const void *value
         return copy_number(&stamp->not_before_ms, value, value_bytes) && stamp->not_before_ms > 0;
     case H_ATTEMPT:
         return copy_number(&stamp->attempt, value, value_bytes) && stamp->attempt > 0;
+    case H_LIMIT_KEY:
+        return copy_key(stamp->limit_key, value, value_bytes);
     case H_COUNT:
         break;
     }

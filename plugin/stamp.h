@@ -17,7 +17,8 @@ struct jg_stamp {
     char candidate_of[JG_JID_CHARS + 1]; /* empty: not a candidate */
     bool unclaimed;                      /* sent while the store was down */
 
-    int64_t held_since_ms; /* Unix time of being held for the first time; 0: it never was */
+    char limit_key[JG_KEY_CHARS + 1]; /* of its limit by key, as who held it found it; empty: none, or not known */
+    int64_t held_since_ms;            /* Unix time of being held for the first time; 0: it never was */
     enum jg_reason held_reason;
     int32_t held_partition; /* where it first came from in its origin topic */
     int64_t held_offset;

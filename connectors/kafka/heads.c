@@ -281,6 +281,7 @@ add_entry(struct jg_resumer *resumer, struct jg_held_partition *partition, const
     bool woken = false;
     if (jg_load_read_stamp(resumer, topic, rkmessage, &stamp)) {
         place.jid = stamp.jid;
+        place.limit_key = stamp.limit_key;
         place.held_since_ms = stamp.held_since_ms;
         place.due_ms = backoff_end_ms(resumer, &stamp);
     }

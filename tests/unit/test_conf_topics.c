@@ -2,6 +2,7 @@
 /* What settings mean: which topics are governed and how, which policy a class has, and what does not fit together. */
 #include <pthread.h>
 
+#include "plugin/selector.h"
 #include "tests/unit/conf_support.h"
 
 static void
@@ -384,6 +385,75 @@ the_memory_store_is_warned_about(void **state)
     assert_warned(fixture, "this process only");
 }
 
+static void
+a_classs_limit_key_is_compiled_and_goes_before_the_default(void **state)
+{
+    struct fixture *fixture = *state;
+    struct jg_policy policy;
+    char setting[160];
+    set(fixture, "jobgate.topics", "jobs");
+    set(fixture, "jobgate.store", "redis://localhost");
+    set(fixture, "jobgate.default.limit.key", "header:tenant");
+    set(fixture, "jobgate.class.Mail.limit.key", "field:args.0.tenant,args.1");
+    set(fixture, "jobgate.class.Mail.limit.per.key", "3");
+    finish(fixture);
+    jg_conf_policy(fixture->conf, "Mail", &policy);
+    assert_string_equal(policy.limit_key->text, "field:args.0.tenant,args.1");
+    assert_int_equal(jg_policy_per_key(&policy), 3);
+    assert_true(jg_policy_gates(&policy));
+    assert_false(jg_policy_is_empty(&policy));
+    assert_int_equal(policy.limit, 0);
+    jg_conf_policy(fixture->conf, "Other", &policy);
+    assert_string_equal(policy.limit_key->text, "header:tenant");
+    assert_int_equal(jg_policy_per_key(&policy), 1);
+    assert_non_null(jg_conf_needs_end(fixture->conf, setting, sizeof setting));
+    assert_string_equal(setting, "jobgate.default.limit.key");
+}
+
+static void
+a_class_without_a_limit_key_counts_by_none(void **state)
+{
+    struct fixture *fixture = *state;
+    struct jg_policy policy;
+    set(fixture, "jobgate.topics", "jobs");
+    finish(fixture);
+    jg_conf_policy(fixture->conf, "Mail", &policy);
+    assert_null(policy.limit_key);
+    assert_int_equal(jg_policy_per_key(&policy), 0);
+    assert_false(jg_policy_gates(&policy));
+}
+
+static void
+a_limit_key_that_cannot_be_read_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    refuse(fixture, "jobgate.class.Mail.limit.key", "args.0.tenant", "jobgate.class.Mail.limit.key");
+    refuse(fixture, "jobgate.default.limit.key", "field:a..b", "empty name");
+    refuse(fixture, "jobgate.class.Mail.limit.per.key", "0", "1 to 1000000");
+    refuse(fixture, "jobgate.class.Mail.limit.per.key", "1000001", "1 to 1000000");
+}
+
+static void
+a_number_of_a_key_without_a_key_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    set(fixture, "jobgate.topics", "jobs");
+    set(fixture, "jobgate.store", "redis://localhost");
+    set(fixture, "jobgate.class.Mail.limit.per.key", "2");
+    refuse_finish(fixture, "jobgate.class.Mail.limit.per.key is set, but limit.key is not: set it to");
+}
+
+static void
+a_limit_key_of_fields_where_no_payload_has_any_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    set(fixture, "jobgate.topics", "jobs");
+    set(fixture, "jobgate.format", "raw");
+    set(fixture, "jobgate.store", "redis://localhost");
+    set(fixture, "jobgate.class.Mail.limit.key", "field:tenant");
+    refuse_finish(fixture, "jobgate.class.Mail.limit.key 'field:tenant': no topic of jobgate.topics has fields");
+}
+
 int
 main(void)
 {
@@ -403,6 +473,11 @@ main(void)
         TEST(threads_may_ask_for_topics_at_once),
         TEST(a_classs_policy_goes_before_the_default),
         TEST(a_classs_limit_goes_before_the_default),
+        TEST(a_classs_limit_key_is_compiled_and_goes_before_the_default),
+        TEST(a_class_without_a_limit_key_counts_by_none),
+        TEST(a_limit_key_that_cannot_be_read_is_refused),
+        TEST(a_number_of_a_key_without_a_key_is_refused),
+        TEST(a_limit_key_of_fields_where_no_payload_has_any_is_refused),
         TEST(a_grace_that_is_set_counts_for_every_class),
         TEST(a_setting_that_has_to_see_the_end_of_jobs_is_named),
         TEST(until_executing_alone_does_not_have_to_see_the_end_of_jobs),

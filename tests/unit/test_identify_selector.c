@@ -276,6 +276,66 @@ a_spec_that_cannot_work_is_refused_with_a_reason(void **state)
     }
 }
 
+/* The key of the limit of a job of class `class_name` with that payload, by that selector. */
+static const char *
+limit_key_by(const char *text, const char *class_name, const char *json, bool *found)
+{
+    static char keys[16][JG_KEY_CHARS + 1];
+    static unsigned turn;
+    char *key = keys[turn++ % 16];
+    struct jg_topic_spec spec = spec_of(JG_FORMAT_JSON, NULL, NULL, NULL);
+    struct jg_selector *parsed = selector(text);
+    struct jg_message its = message;
+    struct jg_identity identity;
+    its.payload = json;
+    its.payload_bytes = json ? strlen(json) : 0;
+    jg_identity_init(&identity);
+    *found = jg_identify_limit_key(&spec, "test", class_name, parsed, &its, &identity, key);
+    assert_true(*found == !identity.reason.text[0]);
+    jg_identity_clear(&identity);
+    jg_selector_destroy(parsed);
+    spec_clear(&spec);
+    return key;
+}
+
+static void
+a_limits_key_is_that_of_the_canonical_value_within_its_class(void **state)
+{
+    bool found;
+    (void)state;
+    const char *one = limit_key_by("field:a", "C", "{\"a\": {\"x\": 1, \"y\": \"z\"}, \"b\": 1}", &found);
+    assert_true(found);
+    assert_int_equal(strlen(one), JG_KEY_CHARS);
+    assert_string_equal(limit_key_by("field:a", "C", "{\"b\":2,\"a\":{\"y\":\"z\",\"x\":1}}", &found), one);
+    assert_string_not_equal(limit_key_by("field:a", "D", "{\"a\":{\"x\":1,\"y\":\"z\"}}", &found), one);
+    assert_string_not_equal(limit_key_by("field:a", "C", "{\"a\":\"1\"}", &found),
+                            limit_key_by("field:a", "C", "{\"a\":1}", &found));
+    assert_string_equal(limit_key_by("header:type", "C", "no json", &found),
+                        limit_key_by("header:type", "C", "x", &found));
+    assert_true(found);
+    (void)limit_key_by("key", "C", "x", &found);
+    assert_true(found);
+}
+
+static void
+jobs_in_which_a_limits_key_is_not_found_share_one(void **state)
+{
+    bool found;
+    (void)state;
+    const char *none = limit_key_by("field:a", "C", "{\"b\":1}", &found);
+    assert_false(found);
+    assert_string_equal(limit_key_by("field:a", "C", "not json at all", &found), none);
+    assert_false(found);
+    assert_string_equal(limit_key_by("header:absent", "C", "{}", &found), none);
+    assert_string_equal(limit_key_by("field:a", "C", NULL, &found), none);
+    assert_false(found);
+    const char *const values[] = {"{\"a\":null}", "{\"a\":\"\"}", "{\"a\":[]}", "{\"a\":{}}", "{\"a\":0}"};
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        assert_string_not_equal(limit_key_by("field:a", "C", values[i], &found), none);
+        assert_true(found);
+    }
+}
+
 int
 main(void)
 {
@@ -287,6 +347,8 @@ main(void)
         cmocka_unit_test(raw_payloads_are_text_or_bytes),
         cmocka_unit_test(an_id_is_text_or_a_number),
         cmocka_unit_test(a_wrong_selector_is_refused_with_a_reason),
+        cmocka_unit_test(a_limits_key_is_that_of_the_canonical_value_within_its_class),
+        cmocka_unit_test(jobs_in_which_a_limits_key_is_not_found_share_one),
         cmocka_unit_test(a_spec_that_cannot_work_is_refused_with_a_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -156,6 +156,11 @@ where_since_when_and_why_a_job_was_held_is_read(void **state)
     assert_int_equal(stamp.not_before_ms, INT64_C(1700000000500));
     assert_int_equal(read_held("jobgate-attempt", "3", &stamp), JG_STAMP_OURS);
     assert_int_equal(stamp.attempt, 3);
+    assert_int_equal(read_held("jobgate-limit-key", KEY, &stamp), JG_STAMP_OURS);
+    assert_string_equal(stamp.limit_key, KEY);
+    assert_int_equal(read_held("jobgate-held-reason", "key", &stamp), JG_STAMP_OURS);
+    assert_int_equal(stamp.held_reason, JG_REASON_KEY);
+    assert_string_equal(stamp.limit_key, "");
     assert_int_equal(read_held("jobgate-not-before", "soon", &stamp), JG_STAMP_FOREIGN);
     assert_int_equal(read_with(NULL, NULL, "jobgate-not-before", "1700000000500", NULL), JG_STAMP_FOREIGN);
 }
@@ -177,6 +182,9 @@ a_job_that_says_half_of_being_held_is_foreign(void **state)
         {"jobgate-resumed", "0"},
         {"jobgate-resumed", ""},
         {"jobgate-held-time", "yesterday"},
+        {"jobgate-limit-key", ""},
+        {"jobgate-limit-key", KEY "0"},
+        {"jobgate-limit-key", "0123456789abcdef0123456789abcde "},
     };
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
