@@ -331,8 +331,8 @@ const struct jg_setting jg_setting_table[JG_SETTING_COUNT] = {
      .since = "0.5",
      .doc =
          "How far, in jobs of a partition, whoever resumes looks past held jobs that wait for something of their own "
-         "key: a lease of it, a backoff. Offsets and keys of so many are kept in memory (up to 300 bytes each), "
-         "not payloads."},
+         "key: another job of their value of `limit.key`, a lease of it, a backoff. Offsets and keys of so many are "
+         "kept in memory (up to 300 bytes each), not payloads."},
     {.name = "resume.ahead",
      .level = JG_LEVEL_CLASS,
      .type = JG_TYPE_NUMBER,

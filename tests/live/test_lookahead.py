@@ -11,12 +11,13 @@ import time
 from confluent_kafka import Producer as RawProducer
 
 from live.leases import LEASE, TAKEN
-from live.limits import LIMIT, MANUAL, NO_DEDUP, SOON_S, blocked, finish, mail
+from live.limits import LIMIT, MANUAL, NO_DEDUP, SOON_S, blocked, mail
 from support.app import PATIENCE_S, own_jid
 from support.kafka import QUIET
 from support.processes import wait_until
 
 BY_KEY = {LEASE: "key", TAKEN: "hold", **NO_DEDUP}
+PER_TENANT = {"jobgate.class.Mail.limit.key": "field:args.0"}
 API = {"jobgate.completion": "api"}
 HELD_OF_A = 50000
 TENANTS = 1700
@@ -70,16 +71,23 @@ def hold_two(site, consumer):
 
 
 def test_a_held_tenant_does_not_stand_in_front_of_another(make_site):
-    site = make_site(BY_KEY)
-    consumer = site.consumer(MANUAL)
+    site = make_site({**API, **NO_DEDUP, **PER_TENANT})
+    consumer, producer = site.consumer(), site.producer()
     running, record = hold_two(site, consumer)
-    key_a, key_b = record.stamp[:32], key_of(1)
-    of_a = stamps_of(key_a, HELD_OF_A)
+    of_a = stamps_of(record.stamp[:32], HELD_OF_A)
     copy_held(site, record, of_a)
     site.await_held(HELD_OF_A + 1)
+    # One of B runs at once, and the next, held behind all of A's, as soon as that has ended.
+    producer.delivered(mail("B"))
+    first_of_b = consumer.next()
+    assert first_of_b.header("jobgate-resumed") is None
+    job = mail("B")
+    producer.delivered(job)
+    consumer.poll()
+    site.await_held(HELD_OF_A + 2)
     began = time.monotonic()
-    copy_held(site, record, stamps_of(key_b, 1))
-    assert consumer.next().stamp == stamps_of(key_b, 1)[0]
+    assert consumer.complete(first_of_b) == 0
+    assert own_jid(consumer.next().value) == own_jid(job)
     assert time.monotonic() - began < SOON_S
     site.await_held(HELD_OF_A + 1)
     assert site.holding.passed(site.held_topic()) == 1
@@ -87,12 +95,34 @@ def test_a_held_tenant_does_not_stand_in_front_of_another(make_site):
                           site.kafka.bootstrap)
     assert json.loads(listed.stdout)["total"] == HELD_OF_A + 1
     # Its own jobs come back one by one in their order, many more than those whose payloads were kept.
-    finish(consumer, running)
+    assert consumer.complete(running) == 0
     for stamp in [record.stamp, *of_a[:40]]:
         message = consumer.next()
         assert message.stamp == stamp
         assert message.value == record.value
-        finish(consumer, message)
+        assert consumer.complete(message) == 0
+
+
+def marks(site):
+    """The keys of which the store believes that jobs are held."""
+    return set(site.redis.client().zrange(site.key("heldk"), 0, -1))
+
+
+def test_newcomers_of_a_key_wait_no_longer_than_jobs_of_it_are_held(make_site, make_resumer):
+    site = make_site({**API, **NO_DEDUP, **PER_TENANT, "jobgate.resumer": "separate"})
+    consumer = site.consumer()
+    running, record = hold_two(site, consumer)
+    key = record.header("jobgate-limit-key")
+    assert marks(site) == {key}
+    # Who resumes tells the store, whatever that has forgotten.
+    site.redis.client().delete(site.key("heldk"))
+    make_resumer(site)
+    wait_until(lambda: marks(site) == {key}, PATIENCE_S, "the key is marked again")
+    assert consumer.complete(running) == 0
+    message = consumer.next()
+    assert message.stamp == record.stamp
+    wait_until(lambda: not marks(site), PATIENCE_S, "it is not, when its last held job was resumed")
+    assert consumer.complete(message) == 0
 
 
 def test_a_failed_job_in_its_backoff_stands_in_front_of_no_other(make_site):
