@@ -11,6 +11,8 @@
 #define SENTENCE_CHARS 512
 
 const struct jg_cli_option jg_cli_capacity_options[] = {
+    {"slots", 's', NULL, "List the capacity slots that are taken (capacity.load=slots)."},
+    {"free", 'f', "JID", "Free the capacity slot of that job, as its jobgate-release would."},
     {"json", 'j', NULL, "As JSON."},
     {.doc = NULL},
 };
@@ -20,13 +22,16 @@ const struct jg_cli_option jg_cli_capacity_options[] = {
 bool
 jg_cli_capacity_is_full(const struct jg_class_report *report)
 {
-    return report->capacity > 0 && report->load_key[0] && (report->load < 0 || report->load >= report->capacity);
+    bool told = report->slots || report->load_key[0];
+    return report->capacity > 0 && told && (report->load < 0 || report->load >= report->capacity);
 }
 
 void
 jg_cli_load_text(const struct jg_class_report *report, char out[JG_TIME_CHARS])
 {
-    if (!report->load_key[0])
+    if (report->slots)
+        snprintf(out, JG_TIME_CHARS, "%lld slots", (long long)report->load);
+    else if (!report->load_key[0])
         snprintf(out, JG_TIME_CHARS, "no gauge");
     else if (report->load < 0)
         snprintf(out, JG_TIME_CHARS, "no number");
@@ -38,7 +43,7 @@ jg_cli_load_text(const struct jg_class_report *report, char out[JG_TIME_CHARS])
 static json_t *
 gauge_json(const char *key, int64_t value, const char *state)
 {
-    if (!key[0])
+    if (!key)
         return json_null();
     return json_pack("{s:o, s:o, s:s}", "key", jg_cli_json_text(key, strlen(key)), "value",
                      value < 0 ? json_null() : json_integer((json_int_t)value), "state", state);
@@ -50,17 +55,22 @@ jg_cli_capacity_json(const struct jg_class_report *report)
     const char *load = report->gauge == JG_GAUGE_ABSENT ? "absent" : "fine";
     if (report->capacity <= 0)
         return json_null();
-    return json_pack("{s:I, s:b, s:o, s:o}", "capacity", (json_int_t)report->capacity, "full",
-                     (int)jg_cli_capacity_is_full(report), "load",
-                     gauge_json(report->load_key, report->load, report->load < 0 ? "wrong" : load), "work",
-                     gauge_json(report->work_key, report->work, report->work < 0 ? "wrong" : "fine"));
+    return json_pack(
+        "{s:I, s:b, s:o, s:o, s:o}", "capacity", (json_int_t)report->capacity, "full",
+        (int)jg_cli_capacity_is_full(report), "load",
+        gauge_json(report->load_key[0] || report->slots ? report->load_key : NULL, report->load,
+                   report->load < 0 ? "wrong" : load),
+        "slots", jg_cli_slots_json(report), "work",
+        gauge_json(report->work_key[0] ? report->work_key : NULL, report->work, report->work < 0 ? "wrong" : "fine"));
 }
 
 static void
 print_load(const char *class_name, const struct jg_class_report *report)
 {
     const char *key = report->load_key;
-    if (!key[0])
+    if (report->slots)
+        jg_cli_print_slots_taken(report);
+    else if (!key[0])
         printf("load      not asked: no consumer has told a gauge. Set jobgate.class.%s.capacity.load=redis:KEY\n",
                class_name);
     else if (report->load < 0)
@@ -182,25 +192,62 @@ report_json(const char *class_name, bool known, const struct jg_class_report *re
                      (json_int_t)report->oldest_held_ms, "next", next);
 }
 
+struct request {
+    const char *jid; /* whose slot is to be freed; NULL: nobody's */
+    bool lists;
+};
+
+static bool
+take(void *opaque, int letter, const char *value)
+{
+    struct request *request = opaque;
+    if (letter == 's')
+        request->lists = true;
+    else
+        request->jid = value;
+    return true;
+}
+
+static enum jg_err
+tell(struct jg_cli *cli, struct jg_store *store, const char *class_name, const struct jg_class_report *report,
+     bool known, bool lists)
+{
+    char next[SENTENCE_CHARS];
+    enum jg_err err = JG_OK;
+    say_next(class_name, report, next);
+    if (cli->json) {
+        json_t *value = report_json(class_name, known, report, next);
+        json_t *list = lists ? json_array() : NULL;
+        if (list)
+            err = jg_cli_slots_list(store, class_name, list);
+        if (list)
+            json_object_set_new(value, "slots", list);
+        if (err == JG_OK)
+            jg_cli_print_json(value, JSON_INDENT(2));
+        else
+            json_decref(value);
+        return err;
+    }
+    if (known)
+        print_report(class_name, report, next);
+    return known && lists ? jg_cli_slots_list(store, class_name, NULL) : JG_OK;
+}
+
 static enum jg_exit
-look(struct jg_cli *cli, struct jg_store *store, const char *class_name)
+look(struct jg_cli *cli, struct jg_store *store, const char *class_name, bool lists)
 {
     struct jg_class_report report = {.claims = 0};
     struct jg_cli_names names = {.list = NULL};
-    char next[SENTENCE_CHARS];
     enum jg_err err = jg_store_class_report(store, class_name, &report);
     if (err == JG_OK)
         err = jg_cli_classes(store, &names);
     bool known =
         report.told || report.running || jg_cli_limit_matters(&report) || jg_cli_names_have(&names, class_name);
     jg_cli_names_clear(&names);
+    if (err == JG_OK)
+        err = tell(cli, store, class_name, &report, known, lists);
     if (err != JG_OK)
         return jg_cli_store_failed(cli, err);
-    say_next(class_name, &report, next);
-    if (cli->json)
-        jg_cli_print_json(report_json(class_name, known, &report, next), JSON_INDENT(2));
-    else if (known)
-        print_report(class_name, &report, next);
     if (!known)
         jg_cli_complain(cli, "class '%s' is not known in namespace '%s': no job of it came, no capacity told",
                         class_name, jg_conf_settings(cli->conf)->name_space);
@@ -210,9 +257,10 @@ look(struct jg_cli *cli, struct jg_store *store, const char *class_name)
 enum jg_exit
 jg_cli_capacity(struct jg_cli *cli)
 {
+    struct request request = {.jid = NULL};
     int first = 0;
     enum jg_exit result = JG_EXIT_OK;
-    if (!jg_cli_options(cli, NULL, NULL, &first, &result))
+    if (!jg_cli_options(cli, take, &request, &first, &result))
         return result;
     if (cli->count - first != 1 || !cli->words[first][0] || strlen(cli->words[first]) > JG_CLASS_MAX_BYTES) {
         jg_cli_complain(cli, "takes one argument, a class of at most %d bytes", JG_CLASS_MAX_BYTES);
@@ -223,7 +271,8 @@ jg_cli_capacity(struct jg_cli *cli)
     struct jg_store *store = jg_cli_open_store(cli, &result);
     if (!store)
         return result;
-    result = look(cli, store, cli->words[first]);
+    result = request.jid ? jg_cli_slots_free(cli, store, cli->words[first], request.jid)
+                         : look(cli, store, cli->words[first], request.lists);
     jg_store_close(store);
     return result;
 }

@@ -115,7 +115,8 @@ look(struct jg_store *store, const char *class_name, struct jg_explained *out)
         err = jg_store_job_report(store, class_name, out->subject, &out->job);
     if (err == JG_OK)
         err = jg_store_duplicates(store, class_name, add_duplicate, out);
-    bool known = out->job.ticket || out->job.member[0] || out->job.done || out->job.chain_number >= 0;
+    bool known = out->job.ticket || out->job.member[0] || out->job.done || out->job.chain_number >= 0 ||
+                 out->job.slot_expires_ms;
     out->found = err == JG_OK && (known || out->claim.state != JG_CLAIM_NONE || out->was || out->duplicate_count > 0);
     out->class_name = out->found ? class_name : NULL;
     return err;

@@ -87,7 +87,7 @@ print_claim(const struct jg_claim_report *claim, const char *class_name)
 static bool
 is_known(const struct jg_job_report *job)
 {
-    return job->member[0] || job->done || job->ticket || job->chain_number >= 0;
+    return job->member[0] || job->done || job->ticket || job->chain_number >= 0 || job->slot_expires_ms;
 }
 
 /* The answer to `why did, or didn't, my job run`. */
@@ -148,6 +148,10 @@ print_known(const struct jg_explained *explained)
     }
     if (job->done)
         printf("It has ended%s%s.\n", job->next[0] ? ", and was enqueued again as " : "", job->next);
+    if (job->slot_expires_ms) {
+        jg_cli_run_left(job->slot_expires_ms, left);
+        printf("It has a capacity slot, which is free in %s unless a release comes before.\n", left);
+    }
     if (job->chain_number >= 0) {
         printf("Of its chain, number %lld is the last that started; ", (long long)job->chain_number);
         if (job->chain_member[0])
@@ -271,9 +275,10 @@ job_json(const struct jg_explained *explained)
     if (job->chain_number >= 0)
         chain = json_pack("{s:I, s:o}", "number", (json_int_t)job->chain_number, "run",
                           jg_cli_run_json(job->chain_member, 0));
-    return json_pack("{s:s, s:o, s:o, s:b, s:o, s:o}", "jid", explained->subject, "run",
+    return json_pack("{s:s, s:o, s:o, s:b, s:o, s:o, s:o}", "jid", explained->subject, "run",
                      jg_cli_run_json(job->member, job->expires_ms), "ticket", ticket, "done", (int)job->done, "next",
-                     text_or_null(job->next), "chain", chain);
+                     text_or_null(job->next), "chain", chain, "slot_expires_ms",
+                     job->slot_expires_ms ? json_integer((json_int_t)job->slot_expires_ms) : json_null());
 }
 
 static json_t *

@@ -107,6 +107,11 @@ why_capacity(struct jg_explained *explained)
             "The gauge of load, Redis key '%s', holds no number, so it counts as full. `jobgate capacity %s` tells the "
             "cure.",
             report->load_key, explained->class_name);
+    else if (report->slots)
+        add(explained, jg_reason_name(JG_REASON_CAPACITY),
+            "All %lld capacity slots are taken: no job of the class starts until a jobgate-release comes, or the first "
+            "slot's time is over. `jobgate capacity %s --slots` lists them.",
+            (long long)report->capacity, explained->class_name);
     else
         add(explained, jg_reason_name(JG_REASON_CAPACITY),
             "Load is %lld, and capacity %lld: no job of the class starts until load falls below it.",

@@ -78,11 +78,12 @@ const struct jg_cli_word jg_cli_words[] = {
      .takes_settings = true,
      .run = jg_cli_leases},
     {.name = "capacity",
-     .arguments = "CLASS [--json]",
+     .arguments = "CLASS [--slots | --free JID] [--json]",
      .summary = "Show a class's load and capacity, and what that means for its next job.",
      .details = "The gauges (capacity.load, capacity.work) are read as consumers read them, by the settings that they "
-                "told last. A gauge that holds no number is said to be so, with the cure. Ends with 1 when nothing is "
-                "known of the class, with 3 when the store does not answer.",
+                "told last. A gauge that holds no number is said to be so, with the cure. Where the load is by slots, "
+                "--slots lists them, and --free frees one by hand. Ends with 1 when nothing is known of the class, or "
+                "there is no such slot, with 3 when the store does not answer.",
      .options = jg_cli_capacity_options,
      .takes_settings = true,
      .run = jg_cli_capacity},

@@ -45,6 +45,8 @@ static const struct {
     {"jobgate_tickets_missed_total", "missed", "Resumed jobs that found no slot in time, and were held again."},
     {"jobgate_runs_lost_total", "runs_lost",
      "Runs that nobody renewed in time: their consumer died, hung or was cut off."},
+    {"jobgate_slots_freed_total", "slots_freed", "Capacity slots that a jobgate-release has freed."},
+    {"jobgate_slots_unknown_total", "slots_unknown", "Releases of capacity slots that there were not, or no more."},
     {"jobgate_leases_lost_total", "leases_lost", "Leases of such runs; counted when another run gets the lease."},
 };
 
@@ -195,7 +197,7 @@ read_load(const struct jg_class_report *report, int64_t now_ms, int64_t *value)
 {
     (void)now_ms;
     *value = report->load;
-    return report->load_key[0] && report->load >= 0;
+    return report->slots || (report->load_key[0] && report->load >= 0);
 }
 
 static bool
@@ -247,7 +249,7 @@ static const struct {
     {"jobgate_leases_held", read_leases, false, "Leases that are held now."},
     {"jobgate_lease_token", read_token, false, "The fencing token that was given last, of a lease of the whole class."},
     {"jobgate_capacity", read_capacity, false, "The capacity, by the consumers' settings."},
-    {"jobgate_load", read_load, false, "The load that the application keeps."},
+    {"jobgate_load", read_load, false, "The load: what the application keeps, or how many capacity slots are taken."},
     {"jobgate_work", read_work, false, "The work that the application says remains."},
     {"jobgate_gauge_wrong", read_gauge_wrong, false, "1: a gauge of load or work holds no number and no collection."},
     {"jobgate_class_epoch_timestamp_seconds", read_epoch, true,

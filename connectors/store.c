@@ -7,12 +7,26 @@
 #include "connectors/store_impl.h"
 
 const char *const jg_tally_names[JG_TALLIES] = {
-    [JG_TALLY_CLAIMED] = "claimed",     [JG_TALLY_DUPLICATES] = "duplicates",   [JG_TALLY_CANDIDATES] = "candidates",
-    [JG_TALLY_CONFIRMED] = "confirmed", [JG_TALLY_PASSED] = "passed",           [JG_TALLY_RELEASED] = "released",
-    [JG_TALLY_ADMITTED] = "admitted",   [JG_TALLY_SKIPPED] = "skipped",         [JG_TALLY_COMPLETED] = "completed",
-    [JG_TALLY_HELD] = "held",           [JG_TALLY_RESUMED] = "resumed",         [JG_TALLY_BURIED] = "buried",
-    [JG_TALLY_NOOPS] = "noops",         [JG_TALLY_REENQUEUED] = "reenqueued",   [JG_TALLY_FAILED] = "failed",
-    [JG_TALLY_RUNS_LOST] = "runs_lost", [JG_TALLY_LEASES_LOST] = "leases_lost", [JG_TALLY_MISSED] = "missed",
+    [JG_TALLY_CLAIMED] = "claimed",
+    [JG_TALLY_DUPLICATES] = "duplicates",
+    [JG_TALLY_CANDIDATES] = "candidates",
+    [JG_TALLY_CONFIRMED] = "confirmed",
+    [JG_TALLY_PASSED] = "passed",
+    [JG_TALLY_RELEASED] = "released",
+    [JG_TALLY_ADMITTED] = "admitted",
+    [JG_TALLY_SKIPPED] = "skipped",
+    [JG_TALLY_COMPLETED] = "completed",
+    [JG_TALLY_HELD] = "held",
+    [JG_TALLY_RESUMED] = "resumed",
+    [JG_TALLY_BURIED] = "buried",
+    [JG_TALLY_NOOPS] = "noops",
+    [JG_TALLY_REENQUEUED] = "reenqueued",
+    [JG_TALLY_FAILED] = "failed",
+    [JG_TALLY_RUNS_LOST] = "runs_lost",
+    [JG_TALLY_LEASES_LOST] = "leases_lost",
+    [JG_TALLY_MISSED] = "missed",
+    [JG_TALLY_SLOTS_FREED] = "slots_freed",
+    [JG_TALLY_SLOTS_UNKNOWN] = "slots_unknown",
 };
 
 enum jg_err
@@ -37,7 +51,7 @@ jg_store_close(struct jg_store *store)
 
 /* What each kind of operation needs. */
 struct needs {
-    bool job, ttl, provisional, member, run_ttl, items;
+    bool job, ttl, provisional, member, run_ttl, items, jid;
 };
 
 static const struct needs needs_of[JG_OP_KINDS] = {
@@ -57,6 +71,7 @@ static const struct needs needs_of[JG_OP_KINDS] = {
     [JG_OP_LEAD] = {.member = true},
     [JG_OP_GROUP] = {.job = false},
     [JG_OP_ANNOUNCE] = {.job = false},
+    [JG_OP_FREE] = {.jid = true},
 };
 
 static bool
@@ -118,7 +133,7 @@ is_sound_to_continue(const struct jg_op *op)
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (keys[i] && strlen(keys[i]) >= most_bytes)
             return false;
-    if (op->per_key < 0 || op->capacity < 0 || op->done_ttl_ms < 0 || op->token_in < 0 ||
+    if (op->slot_ttl_ms < 0 || op->per_key < 0 || op->capacity < 0 || op->done_ttl_ms < 0 || op->token_in < 0 ||
         (unsigned)op->lease > JG_LEASE_KEY)
         return false;
     if (op->kind != JG_OP_ADMIT && op->kind != JG_OP_RENEW && op->kind != JG_OP_COMPLETE)
@@ -139,6 +154,8 @@ op_is_sound(const struct jg_op *op)
         return false;
     const struct needs *needs = &needs_of[op->kind];
     if ((needs->job && !job_is_sound(op)) || (needs->items && !items_are_sound(op)) || !name_is_sound(op))
+        return false;
+    if (needs->jid && (!op->jid || !jg_jid_valid(op->jid, strlen(op->jid))))
         return false;
     if (!is_sound_to_continue(op))
         return false;
@@ -234,6 +251,13 @@ jg_store_leases(struct jg_store *store, const char *class_name,
                 void (*each)(void *opaque, const struct jg_lease_report *lease), void *opaque)
 {
     return store->vtable->leases(store, class_name, each, opaque);
+}
+
+enum jg_err
+jg_store_slots(struct jg_store *store, const char *class_name,
+               void (*each)(void *opaque, const struct jg_slot_report *slot), void *opaque)
+{
+    return store->vtable->slots(store, class_name, each, opaque);
 }
 
 enum jg_err

@@ -28,6 +28,7 @@ enum jg_op_kind {
     JG_OP_GROUP,    /* consumer: does this group execute this topic? */
     JG_OP_ANNOUNCE, /* consumer: there is a new holding topic for the group's resumer */
     JG_OP_MARK,     /* resumer: there are held jobs of these keys, or none any more */
+    JG_OP_FREE,     /* consumer: what this job has put downstream is done with, its capacity slot is free */
     JG_OP_KINDS
 };
 
@@ -100,6 +101,9 @@ struct jg_op {
     const char *work_key;    /* COMPLETE, SYNC: of the gauge of work; NULL: work always remains. One that is no number
                               * counts as work */
     bool failed;             /* COMPLETE: it is enqueued again in any case, and waits */
+    int64_t slot_ttl_ms;     /* ADMIT, RENEW, COMPLETE, SYNC, with a capacity: the load is how many capacity slots are
+                              * taken,     and a run of the class takes one, for so long unless FREE frees it before;
+                              * load_key     is     not looked at. 0: the load is a gauge */
     int64_t done_ttl_ms;     /* ADMIT (for a no-op), COMPLETE: remember the end for so long; 0: do not, unless it is
                               * enqueued again: then for JG_DONE_TTL_MS. ADMIT, RENEW, with a lease: likewise that it
                               * started */
@@ -147,7 +151,8 @@ struct jg_op {
     int64_t epoch;       /* ADMIT; RENEW: the next one's epoch_in */
     /* CONFIRM, KEEP, RELEASE, COMPLETE, BURY: it was the owner's (or the candidate's), and took effect. MARK: one was
      * new, or went. RENEW: the run is a member of `run`, and holds its lease if it had one; else it had expired, or a
-     * larger token was given since, and is over. LEAD: this instance leads. GROUP: the topic is this group's. */
+     * larger token was given since, and is over. LEAD: this instance leads. GROUP: the topic is this group's.
+     * FREE: there was such a slot. */
     bool changed;
     struct jg_override override; /* SYNC: as it is now */
     int64_t granted;             /* TAKE: so many items have a ticket, or need none; `grants` says which */
@@ -166,6 +171,15 @@ struct jg_op {
     int64_t generation;          /* LEAD, ANNOUNCE: counts announcements */
     char other[256];             /* LEAD: the instance that leads. GROUP: the group that has the topic; empty: none */
 };
+
+/* How SYNC stores, and the scripts are told, that the load is by slots: no gauge's key begins so. */
+#define JG_LOAD_SLOTS "//slots"
+
+static inline bool
+jg_op_has_slots(const struct jg_op *op)
+{
+    return op->capacity > 0 && op->slot_ttl_ms > 0;
+}
 
 struct jg_store;
 
@@ -230,9 +244,9 @@ struct jg_class_report {
     int64_t claim_states[JG_CLAIM_RUNNING + 1]; /* of those, by their state */
     int64_t running;                            /* live members of `run` */
     struct {
-        const char
-            *name; /* static: claimed, duplicates, candidates, confirmed, passed, released, admitted, skipped,
-                      completed, held, resumed, buried, noops, reenqueued, failed, runs_lost, leases_lost, missed */
+        const char *name; /* static: claimed, duplicates, candidates, confirmed, passed, released, admitted, skipped,
+                             completed, held, resumed, buried, noops, reenqueued, failed, runs_lost, leases_lost,
+                             missed, slots_freed, slots_unknown */
         int64_t value;
     } counters[24];
     size_t counter_count;
@@ -257,7 +271,10 @@ struct jg_class_report {
     enum jg_lease lease;               /* by the settings, as last told */
     int64_t capacity;                  /* likewise; 0: none */
     char load_key[256], work_key[256]; /* empty: none */
-    int64_t load, work;                /* what they say now; negative: no number; 0 too when the key does not exist */
+    bool slots;                        /* the load is how many capacity slots are taken */
+    int64_t slots_until_ms[2]; /* with some taken: when the first of them ends if nobody frees it, and the last; Unix
+                                * time */
+    int64_t load, work;        /* what they say now; negative: no number; 0 too when the key does not exist */
     enum jg_gauge gauge;
     bool lease_held;     /* the class's own lease has an owner */
     int64_t lease_token; /* the last one that was given for it; 0: none */
@@ -309,6 +326,13 @@ struct jg_job_report {
     char next[JG_JID_CHARS + 1];            /* ... and was enqueued again under this jid; empty: it was not */
     int64_t chain_number;                   /* the highest number of its chain that started; negative: none is known */
     char chain_member[JG_MEMBER_MAX_BYTES]; /* ... and its run; empty: it was held */
+    int64_t slot_expires_ms;                /* of its capacity slot, Unix time; 0: it has none */
+};
+
+/* A capacity slot that is taken. */
+struct jg_slot_report {
+    char jid[JG_JID_CHARS + 1];
+    int64_t expires_ms; /* Unix time, unless it is freed before */
 };
 
 /* What the store knows of one limit's key. */
@@ -365,6 +389,9 @@ JG_MUST_USE enum jg_err jg_store_tickets(struct jg_store *store, const char *cla
  * lease is by key: slow on a large store. */
 JG_MUST_USE enum jg_err jg_store_leases(struct jg_store *store, const char *class_name,
                                         void (*each)(void *opaque, const struct jg_lease_report *lease), void *opaque);
+/* The capacity slots of a class that are taken, the first to end first. */
+JG_MUST_USE enum jg_err jg_store_slots(struct jg_store *store, const char *class_name,
+                                       void (*each)(void *opaque, const struct jg_slot_report *slot), void *opaque);
 JG_MUST_USE enum jg_err jg_store_job_report(struct jg_store *store, const char *class_name, const char *jid,
                                             struct jg_job_report *out);
 JG_MUST_USE enum jg_err jg_store_key_report(struct jg_store *store, const char *class_name, const char *limit_key,

@@ -23,6 +23,8 @@ struct jg_store_vtable {
                            void (*each)(void *opaque, const struct jg_ticket_report *ticket), void *opaque);
     enum jg_err (*leases)(struct jg_store *store, const char *class_name,
                           void (*each)(void *opaque, const struct jg_lease_report *lease), void *opaque);
+    enum jg_err (*slots)(struct jg_store *store, const char *class_name,
+                         void (*each)(void *opaque, const struct jg_slot_report *slot), void *opaque);
     enum jg_err (*job_report)(struct jg_store *store, const char *class_name, const char *jid,
                               struct jg_job_report *out);
     enum jg_err (*key_report)(struct jg_store *store, const char *class_name, const char *limit_key,
@@ -67,10 +69,12 @@ enum jg_tally {
     JG_TALLY_BURIED,
     JG_TALLY_NOOPS,
     JG_TALLY_REENQUEUED,
-    JG_TALLY_FAILED,      /* of the completed */
-    JG_TALLY_RUNS_LOST,   /* expired, since nobody renewed them */
-    JG_TALLY_LEASES_LOST, /* likewise; counted when another run gets the lease, or that run ends after all */
-    JG_TALLY_MISSED,      /* ticketed jobs that found no slot, and were held again */
+    JG_TALLY_FAILED,        /* of the completed */
+    JG_TALLY_RUNS_LOST,     /* expired, since nobody renewed them */
+    JG_TALLY_LEASES_LOST,   /* likewise; counted when another run gets the lease, or that run ends after all */
+    JG_TALLY_MISSED,        /* ticketed jobs that found no slot, and were held again */
+    JG_TALLY_SLOTS_FREED,   /* capacity slots, by a release */
+    JG_TALLY_SLOTS_UNKNOWN, /* releases of slots that there were not, or no more */
     JG_TALLIES
 };
 extern const char *const jg_tally_names[JG_TALLIES];

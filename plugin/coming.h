@@ -5,6 +5,7 @@
 
 #include "plugin/event.h"
 #include "plugin/gate.h"
+#include "plugin/release.h"
 #include "plugin/stamp.h"
 
 #define JG_NO_STORE "jobgate: this job has a claim, but jobgate.store is not set here: set it to the producer's store"
@@ -14,11 +15,12 @@ struct jg_coming {
     rd_kafka_message_t *rkmessage;
     const char *topic;
     enum jg_stamped stamped;
-    struct jg_stamp stamp;   /* of a message that no plugin produced: as one would have made it, without dedup */
-    struct jg_policy policy; /* of its class; a class with nothing where there is no stamp */
-    enum jg_rdk_call call;   /* that hands it out */
-    bool batch;              /* the consumer takes many at once, now or before */
-    bool again;              /* its position came before, since it was assigned */
+    struct jg_stamp stamp;        /* of a message that no plugin produced: as one would have made it, without dedup */
+    struct jg_policy policy;      /* of its class; a class with nothing where there is no stamp */
+    enum jg_rdk_call call;        /* that hands it out */
+    bool batch;                   /* the consumer takes many at once, now or before */
+    bool again;                   /* its position came before, since it was assigned */
+    struct jg_releases *releases; /* what it frees; NULL: nothing. Owned by jg_gate_consume */
     int64_t now_ms;
 };
 

@@ -191,7 +191,7 @@ jg_setting_put(const struct jg_setting *row, const char *value, void *base)
 {
     char *field = (char *)base + row->field;
     bool is_text = row->type == JG_TYPE_NAME || row->type == JG_TYPE_URL || row->type == JG_TYPE_GAUGE ||
-                   row->type == JG_TYPE_TOPIC;
+                   row->type == JG_TYPE_TOPIC || row->type == JG_TYPE_LOAD;
     int64_t number = is_text ? 0 : jg_setting_number(row, value);
     int word = (int)number;
     bool flag = number != 0;

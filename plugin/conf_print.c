@@ -39,6 +39,8 @@ type_name(enum jg_type type)
         return "boolean";
     case JG_TYPE_GAUGE:
         return "gauge";
+    case JG_TYPE_LOAD:
+        return "gauge, or slots";
     case JG_TYPE_ANY:
         return "text";
     }

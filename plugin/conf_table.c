@@ -395,13 +395,14 @@ const struct jg_setting jg_setting_table[JG_SETTING_COUNT] = {
          "starts. 0: off."},
     {.name = "capacity.load",
      .level = JG_LEVEL_CLASS,
-     .type = JG_TYPE_GAUGE,
+     .type = JG_TYPE_LOAD,
      .field = CLASS_FIELD(capacity_load),
      .since = "0.3",
      .doc =
          "The load: `redis:<key>`, a number or a collection that the application keeps in the Redis of "
          "jobgate.store. A string's value counts, or the size of a list, set, sorted set, hash or stream; a key that "
-         "does not exist is 0."},
+         "does not exist is 0. Or `slots`: each job that starts takes a capacity slot, which a later message with the "
+         "header jobgate-release frees."},
     {.name = "capacity.work",
      .level = JG_LEVEL_CLASS,
      .type = JG_TYPE_GAUGE,
@@ -409,6 +410,18 @@ const struct jg_setting jg_setting_table[JG_SETTING_COUNT] = {
      .since = "0.3",
      .doc = "How much work remains, likewise: at 0 a job that ends is not enqueued again. Not set: work always "
             "remains."},
+    {.name = "capacity.slot.ttl.ms",
+     .level = JG_LEVEL_CLASS,
+     .type = JG_TYPE_NUMBER,
+     .fallback = "600000",
+     .min = 1000,
+     .max = 30 * DAY_MS,
+     .unit = "ms",
+     .field = CLASS_FIELD(capacity_slot_ttl_ms),
+     .since = "0.5",
+     .doc =
+         "With capacity.load=slots: a slot that no jobgate-release has freed is free this long after its job started; "
+         "while the job runs it is kept."},
     {.name = "capacity.retry.ms",
      .level = JG_LEVEL_CLASS,
      .type = JG_TYPE_NUMBER,

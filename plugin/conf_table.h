@@ -31,6 +31,7 @@ enum jg_type {
     JG_TYPE_NAME,     /* letters, digits and . _ - */
     JG_TYPE_SELECTOR, /* see jg_selector_parse */
     JG_TYPE_GAUGE,    /* redis:<key> */
+    JG_TYPE_LOAD,     /* redis:<key>, or slots */
     JG_TYPE_NUMBER,   /* whole, from min to max; or one of words, if there are any */
     JG_TYPE_ENUM,     /* one of words */
     JG_TYPE_BOOL,     /* true or false; 1 and 0 too */
@@ -59,7 +60,7 @@ struct jg_setting {
     const char *doc;
 };
 
-#define JG_SETTING_COUNT 45
+#define JG_SETTING_COUNT 46
 extern const struct jg_setting jg_setting_table[JG_SETTING_COUNT];
 
 /* A property's name, taken apart. */

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "plugin/conf_table.h"
 #include "plugin/identify.h"
+#include "plugin/policy.h"
 
 #define VALUE_MAX_BYTES 65536
 #define NAMESPACE_MAX_BYTES 100
@@ -193,14 +194,18 @@ check_path(const char *shown, const char *value, struct jg_error *error)
 }
 
 static enum jg_err
-check_gauge(const char *shown, const char *value, struct jg_error *error)
+check_gauge(const struct jg_setting *row, const char *shown, const char *value, struct jg_error *error)
 {
     const char *prefix = "redis:";
     size_t bytes = strlen(prefix);
+    bool slots = row->type == JG_TYPE_LOAD;
     if (strncmp(value, prefix, bytes) == 0 && value[bytes] && strncmp(value + bytes, "//", 2) != 0)
         return JG_OK;
+    if (slots && strcmp(value, JG_SLOTS) == 0)
+        return JG_OK;
     snprintf(error->text, sizeof error->text,
-             "%s: not `redis:<key>`, the name of a key in the Redis of jobgate.store that tells a number", shown);
+             "%s: not `redis:<key>`, the name of a key in the Redis of jobgate.store that tells a number%s", shown,
+             slots ? ", nor `slots`" : "");
     return JG_EINVAL;
 }
 
@@ -242,7 +247,8 @@ jg_setting_check(const struct jg_setting *row, const char *shown, const char *va
     case JG_TYPE_SELECTOR:
         return check_selector(shown, value, error);
     case JG_TYPE_GAUGE:
-        return check_gauge(shown, value, error);
+    case JG_TYPE_LOAD:
+        return check_gauge(row, shown, value, error);
     case JG_TYPE_NUMBER:
         return check_number(row, shown, value, error);
     case JG_TYPE_ENUM:

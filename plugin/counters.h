@@ -18,6 +18,9 @@
     X(CONFIRMED, "confirmed", "claims confirmed after the broker acknowledged")                                        \
     X(RELEASED, "released", "claims released because delivery failed")                                                 \
     X(FORGOTTEN, "forgotten", "confirmations or releases given up because the store stayed down")                      \
+    X(SLOT_FREED, "slots_freed", "capacity slots freed by jobgate-release headers")                                    \
+    X(SLOT_UNKNOWN, "slots_unknown", "jobgate-release headers of slots that there were not, or no more")               \
+    X(RELEASE_BAD, "releases_malformed", "jobgate-release headers that name no class and jid, or one too many")        \
     X(RUN, "run", "governed messages handed to the application")                                                       \
     X(UNADMITTED, "unadmitted", "jobs of batch calls that ran although the store did not answer")                      \
     X(HELD, "held", "jobs that were moved to the holding topic")                                                       \

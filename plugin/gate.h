@@ -45,6 +45,7 @@ enum jg_rate {
     JG_RATE_AGAIN,
     JG_RATE_GAUGE,
     JG_RATE_KEYLESS,
+    JG_RATE_RELEASE,
     JG_RATES
 };
 
@@ -93,7 +94,8 @@ struct jg_gate {
     bool worker_started;
     bool worker_failed;
     struct jg_queue queue; /* confirmations, releases, completions to be carried out */
-    size_t completions;    /* of these, being carried out or waiting */
+    size_t completions;    /* of these, and releases of capacity slots, being carried out or waiting */
+    size_t releases;       /* of capacity slots, likewise: there is a bound for them */
     size_t renewals;       /* likewise: while there are any, completions go through the queue, behind them */
     struct jg_compaction compaction;
 

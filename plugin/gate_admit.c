@@ -69,6 +69,7 @@ new_run(struct jg_gate *gate, const struct jg_coming *coming)
     }
     run->load_key = jg_gauge_key(coming->policy.capacity_load);
     run->work_key = jg_gauge_key(coming->policy.capacity_work);
+    run->slot_ttl_ms = run->gated ? jg_policy_slot_ttl_ms(&coming->policy) : 0;
     run->retry_ms = coming->policy.capacity_retry_ms;
     /* Where jobs may fail, any may have been enqueued again. */
     bool may_be_done = run->lease != JG_LEASE_NONE || run->capacity || gate->completion == JG_COMPLETION_API;
@@ -113,6 +114,9 @@ hand_out(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *ru
     if (run->token && jg_stamp_token(gate->rdk, coming->rkmessage, run->token) != JG_OK)
         jg_log_rated(&gate->log, &gate->rates[JG_RATE_AGAIN], JG_LOG_ERROR, "LEASE",
                      "out of memory: job %s goes without its fencing token", run->jid);
+    if (run->slot_ttl_ms && jg_stamp_slot(gate->rdk, coming->rkmessage, run->class_name, run->jid) != JG_OK)
+        jg_log_rated(&gate->log, &gate->rates[JG_RATE_AGAIN], JG_LOG_ERROR, "SLOT",
+                     "out of memory: job %s goes without its jobgate-slot", run->jid);
     struct jg_event event = JG_EVENT_INIT(JG_EVENT_START);
     event.token = run->token;
     jg_tell_coming(gate, coming, event);
@@ -202,14 +206,14 @@ admit_op(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_r
     return op;
 }
 
-/* Ask, together with the completion of what ran before, and, when this class's limit is new to this instance, with what
- * the settings say of it. `done` is finished, or handed to the background thread. */
+/* Ask, together with what the message frees, the completion of what ran before, and, when this class's limit is new to
+ * this instance, with what the settings say of it. `done` is finished, or handed to the background thread. */
 static enum jg_err
 ask_first(struct jg_gate *gate, const struct jg_coming *coming, struct jg_known *met, struct jg_run *done,
           struct jg_op *ask)
 {
-    struct jg_op ops[3];
-    size_t count = 0;
+    struct jg_op ops[JG_RELEASES_MOST + 3];
+    size_t freed = jg_release_ops(coming->releases, ops), count = freed;
     bool along = may_go_along(gate, done);
     if (along)
         ops[count++] = jg_run_complete_op(done);
@@ -222,10 +226,11 @@ ask_first(struct jg_gate *gate, const struct jg_coming *coming, struct jg_known 
         (void)!jg_ask_patiently(gate, ask, 1); /* its error is in `ask` */
     if (ask->err == JG_OK)
         atomic_store(&gate->impatient, false);
-    if (met && ops[along].err == JG_OK)
-        jg_known_synced(gate, met, &ops[along], coming->now_ms);
-    if (along && ops[0].err == JG_OK)
-        (void)jg_gate_completed(gate, done, &ops[0], 0);
+    jg_release_note(coming->releases, ops);
+    if (met && ops[freed + along].err == JG_OK)
+        jg_known_synced(gate, met, &ops[freed + along], coming->now_ms);
+    if (along && ops[freed].err == JG_OK)
+        (void)jg_gate_completed(gate, done, &ops[freed], 0);
     else if (done)
         jg_gate_end_later(gate, done, coming->now_ms);
     return ask->err;
@@ -431,7 +436,10 @@ jg_gate_decide(struct jg_gate *gate, const struct jg_coming *coming, struct jg_r
         if (jg_coming_needs_answer(coming))
             jg_log_rated(&gate->log, &gate->rates[JG_RATE_STORE], JG_LOG_ERROR, "STORE", JG_NO_STORE);
         jg_coming_end_done(gate, done, coming->now_ms);
-        hand_out(gate, coming, run);
+        if (jg_release_later(gate, coming))
+            hand_out(gate, coming, run);
+        else
+            jg_run_destroy(run);
         return;
     }
     if (jg_defer_is_under_way(gate, coming)) { /* it was to be held, which took too long: it is not asked again */
@@ -440,6 +448,8 @@ jg_gate_decide(struct jg_gate *gate, const struct jg_coming *coming, struct jg_r
         return;
     }
     enum jg_err err = admit(gate, coming, run, done, &answer);
+    if (err == JG_OK || coming->batch) /* else it comes again */
+        jg_release_rest(gate, coming);
     if (err == JG_OK) {
         act(gate, coming, run, &answer);
         return;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The consumer's side: what the application had is done; may the next message run? */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -175,14 +176,17 @@ find_limit_key(struct jg_gate *gate, struct jg_coming *coming)
 static void
 look_at_stamp(struct jg_gate *gate, struct jg_coming *coming)
 {
+    struct jg_stamp_notes notes;
     coming->stamped =
-        jg_stamp_read(gate->rdk, coming->rkmessage, gate->settings->name_space, coming->topic, &coming->stamp);
+        jg_stamp_read(gate->rdk, coming->rkmessage, gate->settings->name_space, coming->topic, &coming->stamp, &notes);
     if (coming->stamped == JG_STAMP_FOREIGN)
         tell_foreign(gate, coming);
     if (coming->stamped != JG_STAMP_OURS && (gate->gates || gate->completion == JG_COMPLETION_API))
         identify(gate, coming);
-    if (gate->gates) /* a program may believe it, so it must be ours */
-        jg_stamp_strip_token(gate->rdk, coming->rkmessage);
+    if (notes.release_count && gate->settings->disable == JG_DISABLE_NO)
+        jg_release_read(gate, coming, &notes);
+    if (gate->gates && notes.given) /* a program may believe it, so it must be ours */
+        jg_stamp_strip_given(gate->rdk, coming->rkmessage);
     if (coming->stamped != JG_STAMP_OURS)
         return;
     jg_conf_policy(gate->conf, coming->stamp.class_name, &coming->policy);
@@ -304,6 +308,8 @@ consume_governed(struct jg_gate *gate, struct jg_coming *coming, struct jg_run *
     if (coming->stamped == JG_STAMP_OURS && coming->stamp.duplicate_of[0]) {
         struct jg_op marked = {.verdict = JG_SKIP};
         jg_coming_end_done(gate, done, coming->now_ms);
+        if (!jg_release_later(gate, coming))
+            return;
         strcpy(marked.original, coming->stamp.duplicate_of);
         jg_coming_skip(gate, coming, &marked);
         return;
@@ -361,6 +367,7 @@ jg_gate_consume(struct jg_gate *gate, rd_kafka_message_t *rkmessage, int64_t now
         consume_beside(gate, &coming, done);
     else
         consume_governed(gate, &coming, done);
+    free(coming.releases);
 }
 
 void

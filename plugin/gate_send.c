@@ -282,6 +282,8 @@ send_identified(struct jg_gate *gate, rd_kafka_message_t *rkmessage, const char 
     jg_conf_policy(gate->conf, identity->class_name, &sending.policy);
     if (sending.policy.dedup == JG_DEDUP_NONE)
         return; /* limits are the consumer's */
+    if (jg_stamp_has_release(gate->rdk, rkmessage))
+        return; /* it says more than its arguments, so nothing is equal to it */
     jg_worker_start(gate);
     if (is_compacted(gate, topic, now_ms)) {
         refuse(gate, rkmessage, topic, "the topic is compacted (set its cleanup.policy=delete)");

@@ -117,6 +117,7 @@ op_of(const struct jg_run *run, enum jg_op_kind kind)
         .per_key = run->per_key,
         .load_key = run->load_key,
         .work_key = run->work_key,
+        .slot_ttl_ms = run->slot_ttl_ms,
         .failed = run->failed,
         .done_ttl_ms = run->done_ttl_ms,
     };

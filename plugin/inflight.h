@@ -42,6 +42,7 @@ struct jg_run {
 
     int64_t capacity;
     const char *load_key, *work_key; /* borrowed from the settings; NULL: none */
+    int64_t slot_ttl_ms;             /* it takes a capacity slot; 0: its class has none */
     int64_t retry_ms;                /* the first backoff */
     int64_t done_ttl_ms;
     bool failed;  /* the application says so */

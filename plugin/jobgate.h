@@ -39,7 +39,12 @@ extern "C" {
     "jobgate-lease-token"                                /* added as it is handed out: the fencing token of its lease  \
                                                           */
 #define JOBGATE_HEADER_DEAD_REASON "jobgate-dead-reason" /* in <topic>.dead: why it cannot run */
-#define JOBGATE_HEADER_RELEASE "jobgate-release"         /* the application's own; never removed */
+#define JOBGATE_HEADER_SLOT                                                                                            \
+    "jobgate-slot" /* added as it is handed out: <class>/<jid>, whose capacity slot it takes                           \
+                    */
+#define JOBGATE_HEADER_RELEASE                                                                                         \
+    "jobgate-release" /* the application's own, never removed: a value of jobgate-slot, whose slot is free when this   \
+                         message is consumed */
 
 /* What a skipped message's `payload` begins with, in clients that show it: tells a skip from a real end of partition.
  */

@@ -9,6 +9,7 @@ destroy(struct jg_partition *partition)
 {
     free(partition->topic);
     free(partition->open);
+    free(partition->untold);
     free(partition);
 }
 
@@ -71,6 +72,20 @@ rewind_to(struct jg_partition *partition, int64_t offset)
     partition->stored = -1;
 }
 
+static enum jg_err
+make_room(int64_t **list, size_t count, size_t *room)
+{
+    if (count < *room)
+        return JG_OK;
+    size_t more = *room ? *room * 2 : 8;
+    int64_t *grown = realloc(*list, more * sizeof *grown);
+    if (!grown)
+        return JG_ENOMEM;
+    *list = grown;
+    *room = more;
+    return JG_OK;
+}
+
 enum jg_err
 jg_offsets_begin(struct jg_offsets *offsets, const char *topic, int32_t number, int64_t offset)
 {
@@ -79,14 +94,8 @@ jg_offsets_begin(struct jg_offsets *offsets, const char *topic, int32_t number, 
         partition = add(offsets, topic, number, offset);
     if (!partition)
         return JG_ENOMEM;
-    if (partition->open_count == partition->open_room) {
-        size_t room = partition->open_room ? partition->open_room * 2 : 8;
-        int64_t *grown = realloc(partition->open, room * sizeof *grown);
-        if (!grown)
-            return JG_ENOMEM;
-        partition->open = grown;
-        partition->open_room = room;
-    }
+    if (make_room(&partition->open, partition->open_count, &partition->open_room))
+        return JG_ENOMEM;
     if (offset < partition->next)
         rewind_to(partition, offset);
     if (offset <= partition->held)
@@ -94,6 +103,34 @@ jg_offsets_begin(struct jg_offsets *offsets, const char *topic, int32_t number, 
     partition->open[partition->open_count++] = offset;
     partition->next = offset + 1;
     return JG_OK;
+}
+
+enum jg_err
+jg_offsets_wait(struct jg_offsets *offsets, const char *topic, int32_t number, int64_t offset)
+{
+    struct jg_partition *partition = jg_offsets_find(offsets, topic, number);
+    if (!partition)
+        return JG_EINVAL;
+    if (make_room(&partition->untold, partition->untold_count, &partition->untold_room))
+        return JG_ENOMEM;
+    size_t at = partition->untold_count++;
+    for (; at > 0 && partition->untold[at - 1] > offset; at--) /* usually it is the last */
+        partition->untold[at] = partition->untold[at - 1];
+    partition->untold[at] = offset;
+    return JG_OK;
+}
+
+void
+jg_offsets_told(struct jg_offsets *offsets, const char *topic, int32_t number, int64_t offset)
+{
+    struct jg_partition *partition = jg_offsets_find(offsets, topic, number);
+    for (size_t i = 0; partition && i < partition->untold_count; i++) { /* usually the first */
+        if (partition->untold[i] != offset)
+            continue;
+        memmove(&partition->untold[i], &partition->untold[i + 1], (partition->untold_count - i - 1) * sizeof(int64_t));
+        partition->untold_count--;
+        return;
+    }
 }
 
 int64_t
@@ -143,6 +180,8 @@ int64_t
 jg_offsets_take_safe(struct jg_partition *partition)
 {
     int64_t safe = partition->open_count ? partition->open[0] : partition->next;
+    if (partition->untold_count && partition->untold[0] < safe)
+        safe = partition->untold[0];
     if (safe == partition->stored || (partition->stored < 0 && safe == partition->first))
         return -1;
     partition->stored = safe;

@@ -17,6 +17,9 @@ struct jg_partition {
     int64_t next;  /* one past the highest offset seen */
     int64_t *open; /* unfinished offsets, ascending; owned */
     size_t open_count, open_room;
+    int64_t
+        *untold; /* of messages of which something is yet to be told, ascending; owned. A seek back changes nothing */
+    size_t untold_count, untold_room;
     int64_t stored;    /* the last safe offset that was handed to librdkafka; -1: none */
     int64_t held;      /* the lowest offset that was held back and has not come again; -1: none */
     bool storing;      /* a thread is about to store: it looks again when it is done */
@@ -38,6 +41,13 @@ struct jg_partition *jg_offsets_find(struct jg_offsets *offsets, const char *top
  * from there on. JG_ENOMEM: nothing changed. */
 JG_MUST_USE enum jg_err jg_offsets_begin(struct jg_offsets *offsets, const char *topic, int32_t partition,
                                          int64_t offset);
+
+/* Something of the message has to be told elsewhere: it is not safe before that, even when it is finished. Once for
+ * each such thing; JG_EINVAL: its partition is not seen. JG_ENOMEM: nothing changed. */
+JG_MUST_USE enum jg_err jg_offsets_wait(struct jg_offsets *offsets, const char *topic, int32_t partition,
+                                        int64_t offset);
+/* One such thing was told. Unknown ones are ignored, as there. */
+void jg_offsets_told(struct jg_offsets *offsets, const char *topic, int32_t partition, int64_t offset);
 
 /* The message is held back, so it stays open. Returns where to seek to: it, or a lower one that is held back too. */
 int64_t jg_offsets_hold(struct jg_partition *partition, int64_t offset);

@@ -15,6 +15,7 @@ jg_op_sync(const char *class_name, const char *instance, const struct jg_policy 
         .per_key = jg_policy_per_key(policy),
         .load_key = jg_gauge_key(policy->capacity_load),
         .work_key = jg_gauge_key(policy->capacity_work),
+        .slot_ttl_ms = jg_policy_slot_ttl_ms(policy),
         .resume_ahead = policy->resume_ahead,
         .hold_max_age_ms = policy->hold_max_age_ms,
         .override_in = *seen,

@@ -11,8 +11,11 @@ struct jg_pending {
     struct jg_pending *chain;       /* in a bucket of the unacked table */
     struct jg_op op;                /* its texts are owned by this struct, or by `run` */
     struct jg_run *run;             /* JG_OP_COMPLETE: the run that ended; owned; else NULL */
-    int64_t give_up_ms;             /* monotonic: dropped, and counted, after that */
-    int64_t kept_ms;                /* monotonic: when its claim was last known to be alive */
+    const char *topic;              /* JG_OP_FREE: of the message that said so, whose offset waits for it; NULL: none */
+    int32_t partition;
+    int64_t offset;
+    int64_t give_up_ms; /* monotonic: dropped, and counted, after that */
+    int64_t kept_ms;    /* monotonic: when its claim was last known to be alive */
     char text[];
 };
 
@@ -21,6 +24,13 @@ JG_MUST_USE struct jg_pending *jg_pending_new(const struct jg_op *op);
 /* The completion of `run`, which the result owns. NULL: out of memory, `run` still the caller's. */
 JG_MUST_USE struct jg_pending *jg_pending_complete(struct jg_run *run);
 void jg_pending_destroy(struct jg_pending *pending);
+
+/* Does a job that comes up next wait for it, for a moment? It may give something back that the job needs. */
+static inline bool
+jg_pending_frees(const struct jg_pending *pending)
+{
+    return pending->run || pending->op.kind == JG_OP_FREE;
+}
 
 struct jg_queue {
     struct jg_pending *head, *tail;

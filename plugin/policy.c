@@ -43,18 +43,44 @@ check_times(const struct jg_conf *conf, const struct jg_section *section, struct
     return JG_EINVAL;
 }
 
-/* A capacity means nothing without a load. */
+/* Does the settings' own section of the class, or any for all classes, say slots where no class has a capacity? */
+static bool
+has_idle_slots(const struct jg_conf *conf, const struct jg_section *section, const struct jg_policy *policy)
+{
+    size_t load = jg_setting_index(jg_setting_of(JG_LEVEL_CLASS, "capacity.load"));
+    size_t capacity = jg_setting_index(jg_setting_of(JG_LEVEL_CLASS, "capacity"));
+    const struct jg_sections *sections = &conf->sections[JG_LEVEL_CLASS];
+    const char *value = section ? section->values[load] : conf->general.values[load];
+    if (policy->capacity != 0 || !value || strcmp(value, JG_SLOTS) != 0)
+        return false;
+    for (size_t i = 0; !section && i < sections->count; i++)
+        if (sections->list[i].values[capacity])
+            return false;
+    return true;
+}
+
+/* A capacity means nothing without a load, and slots nothing without a capacity. */
 static enum jg_err
-check_capacity(const struct jg_section *section, const struct jg_policy *policy, struct jg_error *error)
+check_capacity(const struct jg_conf *conf, const struct jg_section *section, const struct jg_policy *policy,
+               struct jg_error *error)
 {
     char full[JG_CLASS_MAX_BYTES + 64];
     char shown[160];
+    if (has_idle_slots(conf, section, policy)) {
+        jg_setting_full_name(jg_setting_of(JG_LEVEL_CLASS, "capacity.load"), section ? section->name : NULL, full,
+                             sizeof full);
+        jg_conf_shown(full, shown, sizeof shown);
+        snprintf(error->text, sizeof error->text,
+                 "%s is slots, but capacity is not set: set it to how many slots there are (above 0)", shown);
+        return JG_EINVAL;
+    }
     if (policy->capacity == 0 || policy->capacity_load)
         return JG_OK;
     jg_setting_full_name(jg_setting_of(JG_LEVEL_CLASS, "capacity"), section ? section->name : NULL, full, sizeof full);
     jg_conf_shown(full, shown, sizeof shown);
     snprintf(error->text, sizeof error->text,
-             "%s is set, but capacity.load is not: set it to redis:<key>, which the application keeps at the load",
+             "%s is set, but capacity.load is not: set it to redis:<key>, which the application keeps at the load, "
+             "or to slots",
              shown);
     return JG_EINVAL;
 }
@@ -123,7 +149,7 @@ build_policy(const struct jg_conf *conf, const struct jg_section *section, struc
         err = check_limit_key(conf, section, out, error);
     if (err == JG_OK)
         err = check_times(conf, section, out, error);
-    return err ? err : check_capacity(section, out, error);
+    return err ? err : check_capacity(conf, section, out, error);
 }
 
 enum jg_err

@@ -4,10 +4,14 @@
 #define JG_PLUGIN_POLICY_H
 
 #include <stdint.h>
+#include <string.h>
 
 #include "plugin/job.h"
 
 struct jg_selector;
+
+/* capacity.load: the load is how many capacity slots are taken. */
+#define JG_SLOTS "slots"
 
 /* A class's policy, from `jobgate.class.<class>.*` over `jobgate.default.*`. */
 struct jg_policy {
@@ -29,8 +33,9 @@ struct jg_policy {
     enum jg_lease_taken lease_taken;
     int64_t lease_ttl_ms;      /* a lease whose run goes without a heartbeat for this long is free */
     int64_t capacity;          /* the job is enqueued again at its end while load is below it; 0: never */
-    const char *capacity_load; /* `redis:<key>`, borrowed from the settings; NULL: not set */
-    const char *capacity_work; /* likewise */
+    const char *capacity_load; /* `redis:<key>` or JG_SLOTS, borrowed from the settings; NULL: not set */
+    const char *capacity_work; /* `redis:<key>`, likewise */
+    int64_t capacity_slot_ttl_ms;
     int64_t capacity_retry_ms; /* the first backoff of a job that failed; it doubles up to 1 min */
     int64_t done_ttl_ms;
 };
@@ -71,7 +76,15 @@ jg_policy_per_key(const struct jg_policy *policy)
 static inline const char *
 jg_gauge_key(const char *gauge)
 {
-    return gauge ? gauge + sizeof "redis:" - 1 : NULL;
+    return gauge && strcmp(gauge, JG_SLOTS) != 0 ? gauge + sizeof "redis:" - 1 : NULL;
+}
+
+/* How long a run's capacity slot is taken; 0: its class has none. */
+static inline int64_t
+jg_policy_slot_ttl_ms(const struct jg_policy *policy)
+{
+    bool slots = policy->capacity != 0 && policy->capacity_load && strcmp(policy->capacity_load, JG_SLOTS) == 0;
+    return slots ? policy->capacity_slot_ttl_ms : 0;
 }
 
 #endif

@@ -183,12 +183,25 @@ jg_stamp_token(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage, int64_t 
     return JG_OK;
 }
 
+enum jg_err
+jg_stamp_slot(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage, const char *class_name, const char *jid)
+{
+    char text[JG_CLASS_MAX_BYTES + 1 + JG_JID_CHARS + 1];
+    rd_kafka_headers_t *headers = headers_of(rdk, rkmessage);
+    int size_bytes = snprintf(text, sizeof text, "%s/%s", class_name, jid);
+    if (!headers || rdk->header_add(headers, JOBGATE_HEADER_SLOT, -1, text, size_bytes))
+        return JG_ENOMEM;
+    return JG_OK;
+}
+
 void
-jg_stamp_strip_token(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage)
+jg_stamp_strip_given(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage)
 {
     rd_kafka_headers_t *headers = NULL;
-    if (!rdk->message_headers(rkmessage, &headers) && headers)
-        (void)rdk->header_remove(headers, JOBGATE_HEADER_LEASE_TOKEN);
+    if (rdk->message_headers(rkmessage, &headers) || !headers)
+        return;
+    (void)rdk->header_remove(headers, JOBGATE_HEADER_LEASE_TOKEN);
+    (void)rdk->header_remove(headers, JOBGATE_HEADER_SLOT);
 }
 
 /* Copy a value of exactly or at most the given size into a NUL-terminated field. */
@@ -308,8 +321,19 @@ void
 jg_stamp_reader_add(struct jg_stamp_reader *reader, const char *name, const void *value, size_t value_bytes,
                     const char *name_space, const char *topic)
 {
-    if (!is_ours(name) || strcmp(name, JOBGATE_HEADER_RELEASE) == 0)
+    struct jg_stamp_notes *notes = &reader->notes;
+    if (!is_ours(name))
         return;
+    if (strcmp(name, JOBGATE_HEADER_RELEASE) == 0) {
+        size_t at = notes->release_count++;
+        if (at < JG_RELEASES_MOST) {
+            notes->releases[at].value = value;
+            notes->releases[at].size_bytes = value_bytes;
+        }
+        return;
+    }
+    if (strcmp(name, JOBGATE_HEADER_LEASE_TOKEN) == 0 || strcmp(name, JOBGATE_HEADER_SLOT) == 0)
+        notes->given = true;
     reader->any = true;
     for (unsigned i = 0; i < H_COUNT; i++) {
         if (strcmp(name, header_names[i]) != 0)
@@ -320,6 +344,25 @@ jg_stamp_reader_add(struct jg_stamp_reader *reader, const char *name, const void
         return;
     }
     /* Unknown jobgate-* headers come from a later version and are left alone. */
+}
+
+bool
+jg_release_parse(const void *value, size_t size_bytes, struct jg_release *out)
+{
+    const char *text = value;
+    const char *slash = value ? memrchr(text, '/', size_bytes) : NULL;
+    size_t class_bytes = slash ? (size_t)(slash - text) : 0;
+    if (class_bytes == 0 || class_bytes > JG_CLASS_MAX_BYTES || memchr(text, '\0', class_bytes))
+        return false;
+    size_t jid_bytes = size_bytes - class_bytes - 1;
+    if (jid_bytes > JG_JID_CHARS || !jg_jid_valid(slash + 1, jid_bytes))
+        return false;
+    memcpy(out->class_name, text, class_bytes);
+    out->class_name[class_bytes] = '\0';
+    memcpy(out->jid, slash + 1, jid_bytes);
+    out->jid[jid_bytes] = '\0';
+    out->told = false;
+    return true;
 }
 
 enum jg_stamped
@@ -347,10 +390,12 @@ jg_stamp_reader_end(const struct jg_stamp_reader *reader)
 
 enum jg_stamped
 jg_stamp_read(const struct jg_rdk *rdk, const rd_kafka_message_t *rkmessage, const char *name_space, const char *topic,
-              struct jg_stamp *out)
+              struct jg_stamp *out, struct jg_stamp_notes *notes)
 {
     struct jg_stamp_reader reader = {.any = false};
     rd_kafka_headers_t *headers = NULL;
+    if (notes)
+        *notes = reader.notes;
     if (rdk->message_headers(rkmessage, &headers) || !headers)
         return JG_STAMP_NONE;
     const char *name;
@@ -361,6 +406,8 @@ jg_stamp_read(const struct jg_rdk *rdk, const rd_kafka_message_t *rkmessage, con
     enum jg_stamped stamped = jg_stamp_reader_end(&reader);
     if (stamped == JG_STAMP_OURS)
         *out = reader.stamp;
+    if (notes)
+        *notes = reader.notes;
     return stamped;
 }
 
@@ -374,4 +421,14 @@ jg_stamp_jid(const struct jg_rdk *rdk, const rd_kafka_message_t *rkmessage, char
         rdk->header_get_last(headers, JOBGATE_HEADER_JID, &value, &value_bytes))
         return false;
     return copy_jid(out, value, value_bytes);
+}
+
+bool
+jg_stamp_has_release(const struct jg_rdk *rdk, const rd_kafka_message_t *rkmessage)
+{
+    rd_kafka_headers_t *headers = NULL;
+    const void *value;
+    size_t value_bytes;
+    return !rdk->message_headers(rkmessage, &headers) && headers &&
+           !rdk->header_get_last(headers, JOBGATE_HEADER_RELEASE, &value, &value_bytes);
 }

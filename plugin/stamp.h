@@ -41,10 +41,15 @@ JG_MUST_USE enum jg_err jg_stamp_write(const struct jg_rdk *rdk, rd_kafka_messag
 JG_MUST_USE enum jg_err jg_stamp_replace(const struct jg_rdk *rdk, rd_kafka_headers_t *headers,
                                          const struct jg_stamp *stamp, const char *name_space, const char *topic);
 
-/* The fencing token of its lease, as the application gets it; and none that came with the message. JG_ENOMEM: it has
+/* The fencing token of its lease, as the application gets it. JG_ENOMEM: it has
  * none. Thread: inside on_consume. */
 JG_MUST_USE enum jg_err jg_stamp_token(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage, int64_t token);
-void jg_stamp_strip_token(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage);
+/* What we add for the application, and a message may not bring (notes.given): gone. */
+void jg_stamp_strip_given(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage);
+
+/* The capacity slot that the job takes, `<class>/<jid>`, for its jobgate-release. As jg_stamp_token. */
+JG_MUST_USE enum jg_err jg_stamp_slot(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage, const char *class_name,
+                                      const char *jid);
 
 enum jg_stamped {
     JG_STAMP_NONE,   /* no plugin produced it */
@@ -52,14 +57,39 @@ enum jg_stamped {
     JG_STAMP_FOREIGN /* any other: to be ignored, and counted */
 };
 
-/* Read the headers as the consumer got them. `out` is filled only for JG_STAMP_OURS. */
+/* What else stands in the headers. */
+#define JG_RELEASES_MOST 16
+struct jg_stamp_notes {
+    bool given;           /* a header that only we may add */
+    size_t release_count; /* of jobgate-release headers; those past the list are left alone */
+    struct {
+        const void *value; /* borrowed from the message; NULL: none */
+        size_t size_bytes;
+    } releases[JG_RELEASES_MOST];
+};
+
+/* Read the headers as the consumer got them. `out` is filled only for JG_STAMP_OURS; `notes` always; NULL is fine. */
 JG_MUST_USE enum jg_stamped jg_stamp_read(const struct jg_rdk *rdk, const rd_kafka_message_t *rkmessage,
-                                          const char *name_space, const char *topic, struct jg_stamp *out);
+                                          const char *name_space, const char *topic, struct jg_stamp *out,
+                                          struct jg_stamp_notes *notes);
 
 /* The jid alone, for acknowledgements of our own messages. False: none. `out` has JG_JID_CHARS + 1 bytes. */
 JG_MUST_USE bool jg_stamp_jid(const struct jg_rdk *rdk, const rd_kafka_message_t *rkmessage, char *out);
 
+/* Has it a jobgate-release? */
+JG_MUST_USE bool jg_stamp_has_release(const struct jg_rdk *rdk, const rd_kafka_message_t *rkmessage);
+
 /* --- the pure part, for tests and fuzzing: headers one by one --- */
+
+/* A jobgate-release header: `<class>/<jid>`; a class may hold slashes. */
+struct jg_release {
+    char class_name[JG_CLASS_MAX_BYTES + 1];
+    char jid[JG_JID_CHARS + 1];
+    bool told; /* the store knows */
+};
+
+/* False: malformed, or NULL. */
+JG_MUST_USE bool jg_release_parse(const void *value, size_t size_bytes, struct jg_release *out);
 
 struct jg_stamp_reader {
     struct jg_stamp stamp;
@@ -67,6 +97,7 @@ struct jg_stamp_reader {
     bool any;       /* some jobgate-* header was there */
     bool malformed; /* a bad value, or a header twice */
     bool origin_ok, version_ok;
+    struct jg_stamp_notes notes;
 };
 
 void jg_stamp_reader_add(struct jg_stamp_reader *reader, const char *name, const void *value, size_t value_bytes,

@@ -10,6 +10,7 @@
 #include "plugin/gate.h"
 #include "plugin/guard.h"
 #include "plugin/known.h"
+#include "plugin/release.h"
 
 #define BATCH_OPS 128
 #define QUEUE_MOST 200000  /* confirmations and the like that wait for a store; older ones are dropped and counted */
@@ -43,15 +44,16 @@ tell_lost_lease(struct jg_gate *gate, const struct jg_op *renewal)
 }
 
 /* What a renewal tells of its run. The store's data may be of a new epoch: the next renewal starts from there. With
- * very many runs that is left out, but for leases: then one that expired may come back once more. */
+ * very many runs that is left out, but for leases and capacity slots: then one that expired may come back once more. */
 static void
 note_renewal(struct jg_gate *gate, const struct jg_op *renewal, int64_t asked_ms)
 {
     bool lost = false;
+    bool strict = renewal->lease != JG_LEASE_NONE || renewal->slot_ttl_ms;
     if (renewal->lease == JG_LEASE_NONE && renewal->epoch == renewal->epoch_in)
         return;
     pthread_mutex_lock(&gate->lock);
-    bool looks = renewal->lease != JG_LEASE_NONE || gate->inflight.count <= NOTE_MOST;
+    bool looks = strict || gate->inflight.count <= NOTE_MOST;
     for (struct jg_run *run = looks ? gate->inflight.head : NULL; run; run = run->next) {
         if (strcmp(run->member, renewal->member) != 0)
             continue;
@@ -78,6 +80,8 @@ settle(struct jg_gate *gate, struct jg_pending *pending, int64_t asked_ms)
         jg_count(JG_COUNT_RELEASED, 1);
     const struct jg_op op = pending->op;
     pending->run = NULL;
+    if (op.kind == JG_OP_FREE)
+        jg_release_told(gate, pending, true);
     jg_pending_destroy(pending);
     if (run)
         (void)jg_gate_completed(gate, run, &op, 0);
@@ -87,12 +91,16 @@ static void
 give_up(struct jg_gate *gate, struct jg_pending *pending)
 {
     struct jg_run *run = pending->run;
+    bool frees = pending->op.kind == JG_OP_FREE;
     bool matters = pending->op.kind != JG_OP_KEEP && pending->op.kind != JG_OP_RENEW && /* those are due again soon */
                    pending->op.kind != JG_OP_ANNOUNCE;                                  /* found out without it */
     jg_count(JG_COUNT_FORGOTTEN, matters);
     if (matters)
         jg_log_rated(&gate->log, &gate->rates[JG_RATE_STORE], JG_LOG_WARNING, "STORE",
-                     "the store stayed down too long to tell it of job %s: its claim ends by its TTL", pending->op.jid);
+                     "the store stayed down too long to tell it of job %s: its %s ends by its TTL", pending->op.jid,
+                     frees ? "capacity slot" : "claim");
+    if (frees)
+        jg_release_told(gate, pending, false);
     pending->run = NULL;
     jg_pending_destroy(pending);
     if (run)
@@ -144,7 +152,7 @@ work_batch(struct jg_gate *gate, int64_t now_ms, bool last_try)
         ops[i] = batch[i]->op;
     enum jg_err err = jg_ask(gate, ops, count);
     for (size_t i = 0; i < count; i++) {
-        bool completion = batch[i]->run != NULL;
+        bool completion = jg_pending_frees(batch[i]);
         bool renewal = batch[i]->op.kind == JG_OP_RENEW;
         batch[i]->op = ops[i];
         if (ops[i].err == JG_OK) {
@@ -395,17 +403,20 @@ jg_worker_push(struct jg_gate *gate, struct jg_pending *pending)
     pthread_mutex_lock(&gate->lock);
     bool taken = gate->worker_started && !atomic_load(&gate->stopping);
     if (taken) {
-        gate->completions += pending->run != NULL;
+        gate->completions += jg_pending_frees(pending);
         jg_queue_push(&gate->queue, pending);
         if (gate->queue.count > QUEUE_MOST && !gate->queue.head->run) {
             dropped = jg_queue_pop(&gate->queue);
             gate->renewals -= dropped->op.kind == JG_OP_RENEW;
+            gate->completions -= jg_pending_frees(dropped);
         }
         pthread_cond_signal(&gate->wake);
     }
     pthread_mutex_unlock(&gate->lock);
     if (dropped) {
         jg_count(JG_COUNT_FORGOTTEN, 1);
+        if (dropped->op.kind == JG_OP_FREE)
+            jg_release_told(gate, dropped, false);
         jg_pending_destroy(dropped);
     }
     return taken;

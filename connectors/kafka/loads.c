@@ -25,7 +25,7 @@ jg_load_read_stamp(const struct jg_resumer *resumer, struct jg_held_topic *topic
 {
     const char *name_space = jg_conf_settings(resumer->options.conf)->name_space;
     struct jg_buf name = JG_BUF_INIT;
-    if (jg_stamp_read(resumer->own.rdk, rkmessage, name_space, topic->origin, out) != JG_STAMP_OURS ||
+    if (jg_stamp_read(resumer->own.rdk, rkmessage, name_space, topic->origin, out, NULL) != JG_STAMP_OURS ||
         !out->held_since_ms)
         return false;
     jg_holding_topic(&name, topic->origin, out->class_name);

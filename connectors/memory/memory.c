@@ -52,6 +52,7 @@ jg_memory_class_init(struct jg_memory_class *class)
     class->leases.destroy = jg_memory_plain_destroy;
     class->done.destroy = jg_memory_plain_destroy;
     class->chains.destroy = jg_memory_plain_destroy;
+    class->slots.destroy = jg_memory_plain_destroy;
 }
 
 void
@@ -67,6 +68,7 @@ jg_memory_class_clear(struct jg_memory_class *class)
     jg_map_clear(&class->leases);
     jg_map_clear(&class->done);
     jg_map_clear(&class->chains);
+    jg_map_clear(&class->slots);
     free(class->duplicates);
     class->duplicates = NULL;
 }
@@ -208,7 +210,8 @@ static size_t
 entries_of(const struct jg_memory_class *class)
 {
     return class->claims.count + class->run.count + class->was.count + class->tickets.count + class->instances.count +
-           class->leases.count + class->done.count + class->chains.count + class->key_run.count + class->marks.count;
+           class->leases.count + class->done.count + class->chains.count + class->key_run.count + class->marks.count +
+           class->slots.count;
 }
 
 /* False: at the bound even without what has expired. */
@@ -230,6 +233,7 @@ has_room(struct jg_memory *memory, int64_t now_ms)
         jg_map_remove_expired(&class->leases, now_ms);
         jg_map_remove_expired(&class->done, now_ms);
         jg_map_remove_expired(&class->chains, now_ms);
+        jg_map_remove_expired(&class->slots, now_ms);
         memory->entries += entries_of(class);
     }
     return memory->entries < JG_MEMORY_MAX_ENTRIES;
@@ -323,6 +327,7 @@ static const struct jg_store_vtable memory_vtable = {
     .was = jg_memory_was,
     .tickets = jg_memory_tickets,
     .leases = jg_memory_leases,
+    .slots = jg_memory_slots,
     .job_report = jg_memory_job_report,
     .key_report = jg_memory_key_report,
     .check = jg_memory_check,

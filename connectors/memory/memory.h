@@ -102,6 +102,7 @@ struct jg_memory_class {
     struct jg_map leases;    /* of jg_memory_lease */
     struct jg_map done;      /* of jg_memory_done */
     struct jg_map chains;    /* of jg_memory_chain */
+    struct jg_map slots;     /* of a capacity, by jid; plain entries */
     struct jg_map *gauges;   /* the store's; NULL: it has none */
     bool told;               /* limit ... work_key, per_key */
     int64_t per_key;
@@ -113,6 +114,7 @@ struct jg_memory_class {
     enum jg_lease lease;
     int64_t capacity;
     char load_key[256], work_key[256]; /* empty: none */
+    bool by_slots;                     /* the load is how many capacity slots are taken */
     struct jg_override override;
     int64_t held;
     int64_t waiting; /* of those, for nothing but what is the whole class's; where newcomers go by that */
@@ -194,6 +196,8 @@ enum jg_err jg_memory_tickets(struct jg_store *store, const char *class_name,
                               void (*each)(void *opaque, const struct jg_ticket_report *ticket), void *opaque);
 enum jg_err jg_memory_leases(struct jg_store *store, const char *class_name,
                              void (*each)(void *opaque, const struct jg_lease_report *lease), void *opaque);
+enum jg_err jg_memory_slots(struct jg_store *store, const char *class_name,
+                            void (*each)(void *opaque, const struct jg_slot_report *slot), void *opaque);
 enum jg_err jg_memory_job_report(struct jg_store *store, const char *class_name, const char *jid,
                                  struct jg_job_report *out);
 enum jg_err jg_memory_key_report(struct jg_store *store, const char *class_name, const char *limit_key,

@@ -239,7 +239,7 @@ jg_memory_apply(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
         [JG_OP_COMPLETE] = jg_memory_complete, [JG_OP_TAKE] = jg_memory_take,   [JG_OP_PLACE] = jg_memory_place,
         [JG_OP_DROP] = jg_memory_drop,         [JG_OP_BURY] = jg_memory_bury,   [JG_OP_SYNC] = jg_memory_sync,
         [JG_OP_LEAD] = jg_memory_lead,         [JG_OP_GROUP] = jg_memory_group, [JG_OP_ANNOUNCE] = jg_memory_announce,
-        [JG_OP_MARK] = jg_memory_mark,
+        [JG_OP_MARK] = jg_memory_mark,         [JG_OP_FREE] = jg_memory_free,
     };
     if (!class->epoch) {
         /* New, on a store that lost nothing. */

@@ -72,6 +72,17 @@ JG_MUST_USE enum jg_err jg_memory_hold_keys(struct jg_memory_class *class, int64
 int64_t jg_memory_key_tickets(const struct jg_memory_class *class, const char *limit_key);
 bool jg_memory_job_key_has_ticket(const struct jg_memory_class *class, const char *jid);
 bool jg_memory_goes_behind_its_own(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op);
+/* In ops_slots.c, as their like in runs.lua: how many are taken, and the job's own (NULL: none). */
+int64_t jg_memory_slots_taken(struct jg_memory_class *class, int64_t now_ms);
+struct jg_map_entry *jg_memory_find_slot(struct jg_memory_class *class, const char *jid, int64_t now_ms);
+JG_MUST_USE enum jg_err jg_memory_take_slot(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op,
+                                            bool runs);
+JG_MUST_USE enum jg_err jg_memory_keep_slot(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op);
+JG_MUST_USE enum jg_err jg_memory_put_slot_back(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op,
+                                                int64_t ttl_ms);
+/* The load, by a gauge or by slots, as the operation or (TAKE) the class says. */
+int64_t jg_memory_load(struct jg_memory_class *class, int64_t now_ms, bool slots, const char *key,
+                       enum jg_gauge *trouble);
 
 /* False: it had no ticket. */
 bool jg_memory_drop_ticket(struct jg_memory_class *class, const char *jid);
@@ -91,6 +102,7 @@ enum jg_err jg_memory_mark(struct jg_memory_class *class, int64_t now_ms, struct
 enum jg_err jg_memory_sync(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);
 enum jg_err jg_memory_lead(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);
 enum jg_err jg_memory_group(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);
+enum jg_err jg_memory_free(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);
 enum jg_err jg_memory_announce(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op);
 
 void jg_memory_claim_destroy(struct jg_map_entry *entry);

@@ -50,7 +50,7 @@ is_valid(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op, 
 
 /* Into the outputs: the successor's jid, or none; and whether it waits. */
 static void
-name_successor(const struct jg_memory_class *class, struct jg_op *op)
+name_successor(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
 {
     enum jg_gauge trouble;
     char next[JG_JID_CHARS + 1];
@@ -59,7 +59,7 @@ name_successor(const struct jg_memory_class *class, struct jg_op *op)
     if (!op->failed) {
         if (jg_memory_gauge(class, op->work_key, &trouble) == 0)
             return;
-        op->load_now = jg_memory_gauge(class, op->load_key, &op->gauge);
+        op->load_now = jg_memory_load(class, now_ms, jg_op_has_slots(op), op->load_key, &op->gauge);
     }
     op->next_waits = op->failed || op->load_now >= op->capacity;
     strcpy(op->next, next);
@@ -159,8 +159,11 @@ jg_memory_complete(struct jg_memory_class *class, int64_t now_ms, struct jg_op *
     struct jg_memory_claim *claim = jg_memory_find_claim(class, op, now_ms);
     bool ended = has_ended(claim, op);
     bool valid = !done && is_valid(class, now_ms, op, left);
+    bool lost = !left && op->epoch_in && op->epoch_in != class->epoch;
+    if (valid && lost && jg_op_has_slots(op) && jg_memory_put_slot_back(class, now_ms, op, op->slot_ttl_ms))
+        return JG_ENOMEM;
     if (valid)
-        name_successor(class, op);
+        name_successor(class, now_ms, op);
     if (end_claim(class, claim, now_ms, op, left, valid) || (valid && remember_end(class, now_ms, op)))
         return JG_ENOMEM;
     op->changed = !done && (ended || left || valid);

@@ -65,7 +65,7 @@ allowed(struct jg_memory_class *class, int64_t now_ms, int64_t limit, struct jg_
         allow((free > 0 ? free : 0) + ahead - tickets, JG_REASON_LIMIT, &most, op);
     }
     if (class->capacity > 0) {
-        op->load_now = jg_memory_gauge(class, class->load_key, &op->gauge);
+        op->load_now = jg_memory_load(class, now_ms, class->by_slots, class->load_key, &op->gauge);
         int64_t room = class->capacity - (op->load_now > 0 ? op->load_now : 0);
         allow((room > 0 ? room : 0) - tickets, JG_REASON_CAPACITY, &most, op);
     }
@@ -261,7 +261,8 @@ jg_memory_sync(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
         class->lease = op->lease;
         class->capacity = op->capacity;
         class->per_key = op->per_key;
-        snprintf(class->load_key, sizeof class->load_key, "%s", op->load_key ? op->load_key : "");
+        class->by_slots = jg_op_has_slots(op);
+        snprintf(class->load_key, sizeof class->load_key, "%s", op->load_key && !class->by_slots ? op->load_key : "");
         snprintf(class->work_key, sizeof class->work_key, "%s", op->work_key ? op->work_key : "");
     }
     if (op->override_now || op->override_in.at_ms > stored->at_ms) {

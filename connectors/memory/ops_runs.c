@@ -80,6 +80,13 @@ lease_bars(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op
     return op->lease_skips && is_new ? LEASE_TAKEN : LEASE_WAITS;
 }
 
+/* Of the load, what is the job's own. */
+static int64_t
+own_slots(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op)
+{
+    return jg_op_has_slots(op) && jg_memory_find_slot(class, op->jid, now_ms) ? 1 : 0;
+}
+
 /* Why one whose turn it is cannot run; TAKEN: it is a no-op; NONE: it can. `for_class`: for what is the class's. */
 static enum jg_reason
 bar(struct jg_memory_class *class, int64_t now_ms, int64_t limit, enum lease_bar lease, const struct jg_op *op,
@@ -91,7 +98,7 @@ bar(struct jg_memory_class *class, int64_t now_ms, int64_t limit, enum lease_bar
     *for_class = true;
     if (limit > 0 && (int64_t) class->run.count >= limit)
         return JG_REASON_LIMIT;
-    if (op->capacity > 0 && op->load_now >= op->capacity)
+    if (op->capacity > 0 && op->load_now - own_slots(class, now_ms, op) >= op->capacity)
         return JG_REASON_CAPACITY;
     *for_class = op->lease == JG_LEASE_CLASS && by_lease != JG_REASON_NONE;
     if (op->limit_key && !*for_class && jg_memory_key_runs(class, op->limit_key, now_ms) >= op->per_key)
@@ -108,7 +115,7 @@ goes_behind(struct jg_memory_class *class, int64_t now_ms, int64_t limit, const 
     if (!jg_memory_own_keys(op, keys))
         return class->held > 0 || tickets > 0;
     *for_class = class->waiting > 0 || (limit > 0 && (int64_t) class->run.count + tickets >= limit) ||
-                 (op->capacity > 0 && op->load_now + tickets >= op->capacity) ||
+                 (op->capacity > 0 && op->load_now - own_slots(class, now_ms, op) + tickets >= op->capacity) ||
                  (op->lease == JG_LEASE_CLASS && tickets > 0);
     return *for_class || jg_memory_goes_behind_its_own(class, now_ms, op);
 }
@@ -136,7 +143,7 @@ ask(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op, bool *for_c
     if (!jg_memory_settle(class, now_ms, op))
         return say(op, JG_LATER, JG_REASON_GRACE);
     if (op->capacity > 0)
-        op->load_now = jg_memory_gauge(class, op->load_key, &op->gauge);
+        op->load_now = jg_memory_load(class, now_ms, jg_op_has_slots(op), op->load_key, &op->gauge);
     enum lease_bar lease = lease_bars(class, now_ms, op);
     enum jg_reason reason = bar(class, now_ms, limit, lease, op, for_class);
     if (op->resumed && jg_map_find(&class->tickets, op->jid, now_ms)) {
@@ -278,6 +285,8 @@ run(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_ms
         return JG_ENOMEM;
     if (is_recorded(op) && !runs && jg_memory_set_chain(class, now_ms, op, op->member, jg_memory_chain_ttl_ms(op)))
         return JG_ENOMEM;
+    if (jg_memory_take_slot(class, now_ms, op, runs))
+        return JG_ENOMEM;
     if (claim)
         (void)jg_memory_forget_candidate(claim, op->jid);
     if (claim && jg_memory_is_owner(claim, op) && start(class, claim, now_ms, op))
@@ -342,6 +351,8 @@ keep_run(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op)
         if (jg_memory_give_lease(class, now_ms, op, token))
             return JG_ENOMEM;
     }
+    if (jg_memory_keep_slot(class, now_ms, op))
+        return JG_ENOMEM;
     if (!is_recorded(op))
         return JG_OK;
     struct jg_memory_chain *chain = jg_memory_find_chain(class, op->jid, now_ms);

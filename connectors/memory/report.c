@@ -34,9 +34,27 @@ jg_memory_classes(struct jg_store *base, void (*each)(void *opaque, const char *
 }
 
 static void
-report_gauges(const struct jg_memory_class *class, struct jg_class_report *out)
+report_slots(const struct jg_memory_class *class, int64_t now_ms, struct jg_class_report *out)
+{
+    out->load = 0;
+    for (const struct jg_map_entry *slot = NULL; (slot = jg_map_next(&class->slots, slot));) {
+        if (slot->expires_ms <= now_ms)
+            continue;
+        if (!out->load || slot->expires_ms < out->slots_until_ms[0])
+            out->slots_until_ms[0] = slot->expires_ms;
+        if (slot->expires_ms > out->slots_until_ms[1])
+            out->slots_until_ms[1] = slot->expires_ms;
+        out->load++;
+    }
+}
+
+static void
+report_gauges(const struct jg_memory_class *class, int64_t now_ms, struct jg_class_report *out)
 {
     enum jg_gauge trouble;
+    out->slots = class->by_slots;
+    if (out->slots)
+        report_slots(class, now_ms, out);
     if (class->load_key[0])
         out->load = jg_memory_gauge(class, class->load_key, &out->gauge);
     if (class->work_key[0])
@@ -59,7 +77,7 @@ report_limits(const struct jg_memory_class *class, int64_t now_ms, struct jg_cla
     out->capacity = class->capacity;
     strcpy(out->load_key, class->load_key);
     strcpy(out->work_key, class->work_key);
-    report_gauges(class, out);
+    report_gauges(class, now_ms, out);
     for (const struct jg_map_entry *entry = NULL; (entry = jg_map_next(&class->instances, entry));) {
         const struct jg_memory_instance *instance = (const struct jg_memory_instance *)entry;
         jg_report_instance(out, entry->key, instance->limit, instance->told_ms, now_ms);
@@ -281,6 +299,8 @@ jg_memory_job_report(struct jg_store *base, const char *class_name, const char *
         report_run(class, jid, now_ms, out);
         out->ticket = jg_map_find(&class->tickets, jid, now_ms);
         out->done = done;
+        const struct jg_map_entry *slot = jg_memory_find_slot(class, jid, now_ms);
+        out->slot_expires_ms = slot ? slot->expires_ms : 0;
         if (done)
             strcpy(out->next, done->next);
         if (chain) {

@@ -108,6 +108,7 @@ static const struct jg_store_vtable redis_vtable = {
     .was = jg_redis_was,
     .tickets = jg_redis_tickets,
     .leases = jg_redis_leases,
+    .slots = jg_redis_slots,
     .job_report = jg_redis_job_report,
     .key_report = jg_redis_key_report,
     .check = jg_redis_check,

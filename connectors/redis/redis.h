@@ -87,6 +87,9 @@ enum jg_err jg_redis_duplicates(struct jg_store *store, const char *class_name,
                                 void (*each)(void *opaque, const struct jg_duplicate_report *duplicate), void *opaque);
 
 /* In report_runs.c. */
+/* In report_slots.c. */
+enum jg_err jg_redis_slots(struct jg_store *store, const char *class_name,
+                           void (*each)(void *opaque, const struct jg_slot_report *slot), void *opaque);
 enum jg_err jg_redis_leases(struct jg_store *store, const char *class_name,
                             void (*each)(void *opaque, const struct jg_lease_report *lease), void *opaque);
 enum jg_err jg_redis_job_report(struct jg_store *store, const char *class_name, const char *jid,

@@ -50,6 +50,9 @@ void jg_report_add_time(struct jg_report *report);
 JG_MUST_USE enum jg_err jg_report_class(struct jg_report *report, const char *class_name, bool walk,
                                         struct jg_class_report *out);
 
+/* In report_slots.c: how many capacity slots are taken, and when they end; `now_ms` is known. */
+JG_MUST_USE enum jg_err jg_report_slots(struct jg_report *report, const char *class_name, struct jg_class_report *out);
+
 /* In report_runs.c: the gauges whose keys are there already. */
 JG_MUST_USE enum jg_err jg_report_gauges(struct jg_report *report, struct jg_class_report *out);
 

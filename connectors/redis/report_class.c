@@ -55,6 +55,9 @@ read_limits(const redisReply *reply, struct jg_class_report *out)
     out->paced = strcmp(ahead, "auto") == 0;
     if (!jg_reply_integer(reply->element[out->paced ? 8 : 7], &out->ahead))
         return false;
+    out->slots = strcmp(out->load_key, JG_LOAD_SLOTS) == 0;
+    if (out->slots)
+        out->load_key[0] = '\0';
     out->told = reply->element[0]->type != REDIS_REPLY_NIL;
     char *space = strchr(text, ' ');
     if (!space)
@@ -227,6 +230,8 @@ jg_report_class(struct jg_report *report, const char *class_name, bool walk, str
         err = jg_report_scan(report, class_name, "claim:", ask_for_states, count_state, &read);
     if (!err)
         err = jg_report_gauges(report, out);
+    if (!err && out->slots)
+        err = jg_report_slots(report, class_name, out);
     return err;
 }
 

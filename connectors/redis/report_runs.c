@@ -269,6 +269,11 @@ read_job(void *opaque, size_t index, const redisReply *reply)
             return false;
         out->chain_number = reply->element[0]->type == REDIS_REPLY_NIL ? -1 : out->chain_number;
         return true;
+    case 4:
+        if (!jg_reply_integer(reply, &out->slot_expires_ms))
+            return false;
+        out->slot_expires_ms = out->slot_expires_ms > read->now_ms ? out->slot_expires_ms : 0;
+        return true;
     default:
         return read_members(read, reply);
     }
@@ -295,6 +300,7 @@ jg_redis_job_report(struct jg_store *store, const char *class_name, const char *
             {"HEXISTS", "tkt", "", member, 1},
             {"HMGET", "done:", jid, done_fields, 2},
             {"HMGET", "chain:", chain, chain_fields, 2},
+            {"ZSCORE", "cap", "", member, 1},
             {"ZRANGE", "run", "", all, 3},
         };
         jg_resp_command(&report.commands, "TIME", (char *)NULL);

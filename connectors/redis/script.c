@@ -20,6 +20,7 @@ const char *const jg_script_key_names[JG_SCRIPT_KEYS] = {
     [JG_SCRIPT_KEY_GROUP] = "group",     [JG_SCRIPT_KEY_LEASE] = "lease",
     [JG_SCRIPT_KEY_DONE] = "done",       [JG_SCRIPT_KEY_CHAIN] = "chain",
     [JG_SCRIPT_KEY_RUN_KEY] = "run_key", [JG_SCRIPT_KEY_HELDK] = "heldk",
+    [JG_SCRIPT_KEY_CAP] = "cap",
 };
 
 const char *const jg_script_arg_names[JG_SCRIPT_ARGS] = {
@@ -60,6 +61,7 @@ const char *const jg_script_arg_names[JG_SCRIPT_ARGS] = {
     [JG_SCRIPT_ARG_FAILED] = "failed",
     [JG_SCRIPT_ARG_DONE_TTL_MS] = "done_ttl_ms",
     [JG_SCRIPT_ARG_PER_KEY] = "per_key",
+    [JG_SCRIPT_ARG_SLOT_TTL_MS] = "slot_ttl_ms",
     [JG_SCRIPT_ARG_CHANNEL] = "channel",
     [JG_SCRIPT_ARG_ITEMS] = "items",
 };
@@ -91,7 +93,7 @@ const struct jg_script jg_scripts[JG_OP_KINDS] = {
                      .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM, JG_SCRIPT_KEY_RUN,
                               JG_SCRIPT_KEY_WAS, JG_SCRIPT_KEY_WAS_ORIGINAL, JG_SCRIPT_KEY_TKT, JG_SCRIPT_KEY_HELD,
                               JG_SCRIPT_KEY_LIMITS, JG_SCRIPT_KEY_LEASE, JG_SCRIPT_KEY_DONE, JG_SCRIPT_KEY_CHAIN,
-                              JG_SCRIPT_KEY_RUN_KEY, JG_SCRIPT_KEY_HELDK},
+                              JG_SCRIPT_KEY_RUN_KEY, JG_SCRIPT_KEY_HELDK, JG_SCRIPT_KEY_CAP},
                      .args = {JG_SCRIPT_ARG_RUN_ID,       JG_SCRIPT_ARG_JID,
                               JG_SCRIPT_ARG_MODE,         JG_SCRIPT_ARG_MEMBER,
                               JG_SCRIPT_ARG_CANDIDATE_OF, JG_SCRIPT_ARG_RUN_TTL_MS,
@@ -102,33 +104,34 @@ const struct jg_script jg_scripts[JG_OP_KINDS] = {
                               JG_SCRIPT_ARG_LEASE,        JG_SCRIPT_ARG_LEASE_SKIPS,
                               JG_SCRIPT_ARG_CAPACITY,     JG_SCRIPT_ARG_LOAD,
                               JG_SCRIPT_ARG_DONE_TTL_MS,  JG_SCRIPT_ARG_PROVISIONAL_MS,
-                              JG_SCRIPT_ARG_LIMIT_KEY,    JG_SCRIPT_ARG_PER_KEY},
+                              JG_SCRIPT_ARG_LIMIT_KEY,    JG_SCRIPT_ARG_PER_KEY,
+                              JG_SCRIPT_ARG_SLOT_TTL_MS},
                      .read = jg_reply_admit},
     [JG_OP_RENEW] = {.name = "renew",
                      .runs = true,
                      .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM, JG_SCRIPT_KEY_RUN,
                               JG_SCRIPT_KEY_HELD, JG_SCRIPT_KEY_LEASE, JG_SCRIPT_KEY_DONE, JG_SCRIPT_KEY_CHAIN,
-                              JG_SCRIPT_KEY_RUN_KEY},
+                              JG_SCRIPT_KEY_RUN_KEY, JG_SCRIPT_KEY_CAP},
                      .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_JID, JG_SCRIPT_ARG_MEMBER, JG_SCRIPT_ARG_RUN_TTL_MS,
                               JG_SCRIPT_ARG_TTL_MS, JG_SCRIPT_ARG_EPOCH_IN, JG_SCRIPT_ARG_CHANNEL, JG_SCRIPT_ARG_LEASE,
                               JG_SCRIPT_ARG_TOKEN_IN, JG_SCRIPT_ARG_CAPACITY, JG_SCRIPT_ARG_DONE_TTL_MS,
-                              JG_SCRIPT_ARG_LIMIT_KEY},
+                              JG_SCRIPT_ARG_LIMIT_KEY, JG_SCRIPT_ARG_SLOT_TTL_MS},
                      .read = jg_reply_renew},
     [JG_OP_COMPLETE] = {.name = "complete",
                         .runs = true,
                         .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM, JG_SCRIPT_KEY_RUN,
                                  JG_SCRIPT_KEY_WAS, JG_SCRIPT_KEY_HELD, JG_SCRIPT_KEY_LEASE, JG_SCRIPT_KEY_DONE,
-                                 JG_SCRIPT_KEY_CHAIN, JG_SCRIPT_KEY_RUN_KEY, JG_SCRIPT_KEY_HELDK},
+                                 JG_SCRIPT_KEY_CHAIN, JG_SCRIPT_KEY_RUN_KEY, JG_SCRIPT_KEY_HELDK, JG_SCRIPT_KEY_CAP},
                         .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_JID, JG_SCRIPT_ARG_MODE, JG_SCRIPT_ARG_MEMBER,
                                  JG_SCRIPT_ARG_TTL_MS, JG_SCRIPT_ARG_CHANNEL, JG_SCRIPT_ARG_LEASE,
                                  JG_SCRIPT_ARG_CAPACITY, JG_SCRIPT_ARG_LOAD, JG_SCRIPT_ARG_WORK, JG_SCRIPT_ARG_FAILED,
                                  JG_SCRIPT_ARG_DONE_TTL_MS, JG_SCRIPT_ARG_EPOCH_IN, JG_SCRIPT_ARG_LEAVE,
-                                 JG_SCRIPT_ARG_LIMIT_KEY},
+                                 JG_SCRIPT_ARG_LIMIT_KEY, JG_SCRIPT_ARG_SLOT_TTL_MS},
                         .read = jg_reply_complete},
     [JG_OP_TAKE] = {.name = "take",
                     .runs = true,
                     .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_RUN, JG_SCRIPT_KEY_TKT,
-                             JG_SCRIPT_KEY_HELD, JG_SCRIPT_KEY_LIMITS, JG_SCRIPT_KEY_LEASE},
+                             JG_SCRIPT_KEY_HELD, JG_SCRIPT_KEY_LIMITS, JG_SCRIPT_KEY_LEASE, JG_SCRIPT_KEY_CAP},
                     .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_HELD_IN, JG_SCRIPT_ARG_OLDEST_HELD_IN,
                              JG_SCRIPT_ARG_GRACE_MS, JG_SCRIPT_ARG_FRESH, JG_SCRIPT_ARG_AHEAD_IN, JG_SCRIPT_ARG_ITEMS},
                     .read = jg_reply_take},
@@ -174,6 +177,10 @@ const struct jg_script jg_scripts[JG_OP_KINDS] = {
                         .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_ANNOUNCED},
                         .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_CHANNEL},
                         .read = jg_reply_announce},
+    [JG_OP_FREE] = {.name = "free",
+                    .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CAP, JG_SCRIPT_KEY_HELD},
+                    .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_JID, JG_SCRIPT_ARG_CHANNEL},
+                    .read = jg_reply_changed},
 };
 
 static const char *
@@ -292,7 +299,7 @@ append_text(struct jg_buf *out, enum jg_script_arg arg, const char *prefix, cons
         jg_resp_text(out, op->limit_key ? op->limit_key : "");
         return;
     case JG_SCRIPT_ARG_LOAD:
-        jg_resp_text(out, op->load_key ? op->load_key : "");
+        jg_resp_text(out, jg_op_has_slots(op) ? JG_LOAD_SLOTS : op->load_key ? op->load_key : "");
         return;
     case JG_SCRIPT_ARG_WORK:
         jg_resp_text(out, op->work_key ? op->work_key : "");
@@ -351,6 +358,7 @@ number_of(enum jg_script_arg arg, const struct jg_op *op)
         [JG_SCRIPT_ARG_FAILED] = op->failed,
         [JG_SCRIPT_ARG_DONE_TTL_MS] = op->done_ttl_ms,
         [JG_SCRIPT_ARG_PER_KEY] = op->per_key,
+        [JG_SCRIPT_ARG_SLOT_TTL_MS] = jg_op_has_slots(op) ? op->slot_ttl_ms : 0,
     };
     return numbers[arg];
 }

@@ -34,6 +34,7 @@ enum jg_script_key {
     JG_SCRIPT_KEY_CHAIN,
     JG_SCRIPT_KEY_RUN_KEY,
     JG_SCRIPT_KEY_HELDK,
+    JG_SCRIPT_KEY_CAP,
     JG_SCRIPT_KEYS
 };
 
@@ -75,6 +76,7 @@ enum jg_script_arg {
     JG_SCRIPT_ARG_FAILED,
     JG_SCRIPT_ARG_DONE_TTL_MS,
     JG_SCRIPT_ARG_PER_KEY,
+    JG_SCRIPT_ARG_SLOT_TTL_MS,
     JG_SCRIPT_ARG_CHANNEL,
     JG_SCRIPT_ARG_ITEMS, /* the last: as many as the operation has */
     JG_SCRIPT_ARGS

@@ -138,6 +138,23 @@ def test_the_enqueuer_of_the_page_fills_its_capacity_and_goes_on_when_there_is_r
     enqueuer.line("started ", count=4)
 
 
+@pytest.mark.foreign_host
+def test_the_migrator_of_the_page_takes_slots_and_goes_on_when_one_is_released(reader, cli):
+    page = (ROOT / "docs" / "capacity.md").read_text()
+    lines = re.findall(r"^    (jobgate\.class\.Migrator\..*)$", page, re.MULTILINE)
+    config = reader.folder / "jobgate.conf"
+    settings = ["jobgate.topics=jobs", "jobgate.store=redis://localhost:6379"]
+    config.write_text(reader.own("\n".join(settings + [re.sub(r" +#.*", "", line) for line in lines]) + "\n"))
+    migrator = reader.python("docs/capacity.md", 1, env={"JOBGATE_CONFIG": str(config)})
+    produce = """echo '{"class":"Migrator","args":[]}' | kcat -P -b localhost:9092 -t jobs -X plugin.library.paths=jobgate"""
+    assert reader.shell(f"export JOBGATE_CONFIG={config}\n{produce}").wait() == 0
+    # One release for each that starts from the third on: it never ends.
+    migrator.line("started ", count=5)
+    migrator.line("reported ", count=2)
+    said = json.loads(cli("capacity", "Migrator", "--json", "--config", config).stdout)
+    assert said["capacity"]["slots"]["taken"] <= said["capacity"]["capacity"] == 3
+
+
 # --- figures ---
 
 @pytest.mark.foreign_host

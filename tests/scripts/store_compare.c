@@ -224,6 +224,7 @@ add_more(struct comparison *cmp, struct jg_op *op, unsigned *token)
     op->lease = leases[pick(cmp, sizeof leases / sizeof leases[0])];
     op->lease_skips = pick(cmp, 2);
     op->capacity = pick(cmp, 2) ? 0 : 2;
+    op->slot_ttl_ms = pick(cmp, 2) ? 0 : UNIT_MS + UNIT_MS / 2 + (int64_t)pick(cmp, 3) * UNIT_MS;
     op->load_key = pick(cmp, 5) ? cmp->load_key : NULL;
     op->work_key = pick(cmp, 3) ? cmp->work_key : NULL;
     op->failed = op->kind == JG_OP_COMPLETE && !pick(cmp, 8);
@@ -232,6 +233,7 @@ add_more(struct comparison *cmp, struct jg_op *op, unsigned *token)
         op->limit = cmp->usual.limit;
         op->lease = cmp->usual.lease;
         op->capacity = cmp->usual.capacity;
+        op->slot_ttl_ms = cmp->usual.slot_ttl_ms;
     } else if (!pick(cmp, 8)) {
         cmp->usual = *op;
     }
@@ -250,6 +252,27 @@ add_names(struct comparison *cmp, struct jg_op *op)
     op->force = !pick(cmp, 3);
 }
 
+/* The last one that took a slot, whose consumer has died. */
+static void
+come_again(struct comparison *cmp, struct jg_op *op, unsigned *key)
+{
+    static char text[JG_MEMBER_MAX_BYTES];
+    const char *position = strrchr(cmp->ran_member, '/') + 1;
+    *key = cmp->ran_key;
+    op->key = key_of(*key);
+    op->jid = link_of_chain(cmp->ran_jid, (unsigned)jg_jid_number(cmp->ran_jid));
+    op->member = strcpy(text, member_at(op->jid, pick(cmp, INSTANCES), (unsigned)atoi(position)));
+    op->candidate_of = NULL;
+    op->resumed = false;
+    op->limit = cmp->ran.limit;
+    op->lease = cmp->ran.lease;
+    op->capacity = 1;
+    op->slot_ttl_ms = cmp->ran.slot_ttl_ms;
+    op->done_ttl_ms = cmp->ran.done_ttl_ms;
+    op->limit_key = NULL;
+    op->per_key = 0;
+}
+
 /* What both sides are asked; `epoch` is the index of the one that the caller remembers. */
 static struct jg_op
 random_op(struct comparison *cmp, unsigned *key, unsigned *epoch, unsigned *token)
@@ -260,7 +283,7 @@ random_op(struct comparison *cmp, unsigned *key, unsigned *epoch, unsigned *toke
         JG_OP_RENEW,   JG_OP_TAKE,     JG_OP_TAKE,  JG_OP_PLACE, JG_OP_DROP,    JG_OP_COMPLETE, JG_OP_COMPLETE,
         JG_OP_RELEASE, JG_OP_BURY,     JG_OP_SYNC,  JG_OP_LEAD,  JG_OP_GROUP,   JG_OP_ANNOUNCE, JG_OP_TAKE,
         JG_OP_TAKE,    JG_OP_PLACE,    JG_OP_PLACE, JG_OP_DROP,  JG_OP_SYNC,    JG_OP_ADMIT,    JG_OP_ADMIT,
-        JG_OP_ADMIT,   JG_OP_COMPLETE, JG_OP_MARK,  JG_OP_MARK};
+        JG_OP_ADMIT,   JG_OP_COMPLETE, JG_OP_MARK,  JG_OP_MARK,  JG_OP_FREE,    JG_OP_FREE};
     static char member[JG_MEMBER_MAX_BYTES];
     *key = pick(cmp, KEYS);
     *epoch = cmp->epoch_count ? cmp->epoch_count - 1 - pick(cmp, cmp->epoch_count < 2 ? 1 : 2) : 0;
@@ -273,7 +296,8 @@ random_op(struct comparison *cmp, unsigned *key, unsigned *epoch, unsigned *toke
     if (op.kind != JG_OP_CLAIM && !comes_again && !pick(cmp, 3))
         op.jid = link_of_chain(op.jid, pick(cmp, LINKS));
     op.member = member_at(op.jid, pick(cmp, INSTANCES), pick(cmp, 3) ? 17 : 18);
-    if ((op.kind == JG_OP_RENEW || op.kind == JG_OP_COMPLETE) && cmp->ran_jid[0] && pick(cmp, 2)) {
+    bool goes_on = op.kind == JG_OP_RENEW || op.kind == JG_OP_COMPLETE || op.kind == JG_OP_FREE;
+    if (goes_on && cmp->ran_jid[0] && pick(cmp, 2)) {
         *key = cmp->ran_key;
         op.key = key_of(*key);
         op.jid = link_of_chain(cmp->ran_jid, (unsigned)jg_jid_number(cmp->ran_jid));
@@ -291,6 +315,8 @@ random_op(struct comparison *cmp, unsigned *key, unsigned *epoch, unsigned *toke
     op.resumed = op.resumed || comes_again;
     add_names(cmp, &op);
     add_keys(cmp, &op);
+    if (op.kind == JG_OP_ADMIT && jg_op_has_slots(&cmp->ran) && !pick(cmp, 5))
+        come_again(cmp, &op, key);
     return op;
 }
 
@@ -300,18 +326,19 @@ note_op(struct comparison *cmp, const struct jg_op *op, unsigned key, unsigned e
     char items[32] = "";
     for (size_t i = 0; i < op->item_count && i < 8; i++)
         snprintf(items + 3 * i, sizeof items - 3 * i, " %.2s", op->items[i] + strlen(op->items[i]) - 2);
-    note(cmp,
-         "%-8s %s of key %u, %s, candidate_of=%s, on %s, epoch %u, limit %d%s%s%s hold_max %d held_in %d override "
-         "%d:%d%s%s%s items%s, lease %s%s token %u capacity %d%s%s%s done_ttl_ms %d limit_key %s of %d%s",
-         jg_scripts[op->kind].name, op->jid + JG_CHAIN_CHARS - 1, key, jg_dedup_name(op->dedup),
-         op->candidate_of ? op->candidate_of + JG_CHAIN_CHARS - 1 : "-",
-         strchr(op->member, '@') ? strchr(op->member, '@') + 1 : op->member, epoch, (int)op->limit,
-         op->resumed ? " resumed" : "", op->last_try ? " last_try" : "", op->fresh ? " fresh" : "", (int)op->hold_max,
-         (int)op->held_in, op->override_in.set, (int)op->override_in.limit, op->override_now ? " now" : "",
-         op->leave ? " leave" : "", op->force ? " force" : "", items, jg_lease_name(op->lease),
-         op->lease_skips ? " skips" : "", token, (int)op->capacity, op->load_key ? " load" : "",
-         op->work_key ? " work" : "", op->failed ? " failed" : "", (int)op->done_ttl_ms,
-         op->limit_key ? op->limit_key + JG_KEY_CHARS - 1 : "-", (int)op->per_key, op->limit_keys ? " keys" : "");
+    note(
+        cmp,
+        "%-8s %s of key %u, %s, candidate_of=%s, on %s, epoch %u, limit %d%s%s%s hold_max %d held_in %d override "
+        "%d:%d%s%s%s items%s, lease %s%s token %u capacity %d slot_ttl_ms %d%s%s%s done_ttl_ms %d limit_key %s of %d%s",
+        jg_scripts[op->kind].name, op->jid + JG_CHAIN_CHARS - 1, key, jg_dedup_name(op->dedup),
+        op->candidate_of ? op->candidate_of + JG_CHAIN_CHARS - 1 : "-",
+        strchr(op->member, '@') ? strchr(op->member, '@') + 1 : op->member, epoch, (int)op->limit,
+        op->resumed ? " resumed" : "", op->last_try ? " last_try" : "", op->fresh ? " fresh" : "", (int)op->hold_max,
+        (int)op->held_in, op->override_in.set, (int)op->override_in.limit, op->override_now ? " now" : "",
+        op->leave ? " leave" : "", op->force ? " force" : "", items, jg_lease_name(op->lease),
+        op->lease_skips ? " skips" : "", token, (int)op->capacity, (int)op->slot_ttl_ms, op->load_key ? " load" : "",
+        op->work_key ? " work" : "", op->failed ? " failed" : "", (int)op->done_ttl_ms,
+        op->limit_key ? op->limit_key + JG_KEY_CHARS - 1 : "-", (int)op->per_key, op->limit_keys ? " keys" : "");
 }
 
 static void
@@ -319,7 +346,7 @@ note_sights(struct comparison *cmp, const struct jg_op *op)
 {
     bool admit = op->kind == JG_OP_ADMIT, take = op->kind == JG_OP_TAKE, complete = op->kind == JG_OP_COMPLETE;
     bool hold = admit && op->verdict == JG_HOLD, later = admit && op->verdict == JG_LATER;
-    bool renew = op->kind == JG_OP_RENEW && op->lease;
+    bool renew = op->kind == JG_OP_RENEW && op->lease, slots = jg_op_has_slots(op);
     const bool seen[SIGHTS] = {
         [SAW_LIMIT] = admit && op->verdict == JG_HOLD && op->reason == JG_REASON_LIMIT,
         [SAW_BEHIND] = admit && op->reason == JG_REASON_BEHIND,
@@ -355,6 +382,13 @@ note_sights(struct comparison *cmp, const struct jg_op *op)
         [SAW_KEYED_GRANT] = take && op->granted > 0 && op->per_key_now > 0 && op->reason == JG_REASON_NONE,
         [SAW_MARKED] = op->kind == JG_OP_MARK && op->changed && !op->leave,
         [SAW_UNMARKED] = op->kind == JG_OP_MARK && op->changed && op->leave,
+        [SAW_SLOT] = slots && admit && op->verdict == JG_RUN,
+        [SAW_NO_SLOT] = slots && hold && op->reason == JG_REASON_CAPACITY,
+        [SAW_OWN_SLOT] = slots && admit && op->verdict == JG_RUN && op->load_now >= op->capacity,
+        [SAW_SLOT_NEXT_WAITS] = slots && complete && op->next_waits && !op->failed,
+        [SAW_SLOT_FREED] = op->kind == JG_OP_FREE && op->changed,
+        [SAW_SLOT_UNKNOWN] = op->kind == JG_OP_FREE && !op->changed,
+        [SAW_SLOT_TAKE] = take && op->load_now > 0 && op->granted == 0,
         [SAW_LEASED_GRANT] = take && op->granted > 0 && op->limit_now == 0 && op->tickets > 0,
     };
     for (int i = 0; i < SIGHTS; i++)
@@ -368,13 +402,18 @@ step_operation(struct comparison *cmp)
     struct jg_op op = random_op(cmp, &key, &epoch, &token), answers[2];
     unsigned char grants[2][ITEMS];
     bool seen = pick(cmp, 2);
+    /* Tokens of two leases are times, which may be the same on one side only. */
+    unsigned lease = op.lease == JG_LEASE_KEY ? key : KEYS;
+    while (token > 0 && cmp->token_of[token] != lease)
+        token--;
+    bool tells = op.kind == JG_OP_RENEW && cmp->token_of[token] == lease;
     note_op(cmp, &op, key, epoch, token);
     for (int side = 0; side < 2; side++) {
         answers[side] = op;
         answers[side].grants = grants[side];
         answers[side].class_name = cmp->sides[side].class_name;
         answers[side].epoch_in = cmp->epochs[side][epoch];
-        answers[side].token_in = op.kind == JG_OP_RENEW ? cmp->tokens[side][token] : 0;
+        answers[side].token_in = tells ? cmp->tokens[side][token] : 0;
         answers[side].override_in.at_ms = seen ? cmp->override_at_ms[side] : 0;
         compare_check(cmp, !jg_store_exec(cmp->sides[side].store, &answers[side], 1), "an operation that failed");
         if (op.kind == JG_OP_SYNC && answers[side].override.at_ms)
@@ -382,6 +421,7 @@ step_operation(struct comparison *cmp)
     }
     compare_answers(cmp, key, &answers[SUBJECT_MEMORY], &answers[SUBJECT_REDIS]);
     if (op.kind == JG_OP_ADMIT && answers[0].verdict == JG_RUN) {
+        cmp->ran = op;
         cmp->ran_key = key;
         strcpy(cmp->ran_jid, op.jid);
         strcpy(cmp->ran_member, op.member);

@@ -57,6 +57,13 @@ enum sight {
     SAW_KEYED_GRANT,
     SAW_MARKED,
     SAW_UNMARKED,
+    SAW_SLOT,
+    SAW_NO_SLOT,
+    SAW_OWN_SLOT,
+    SAW_SLOT_NEXT_WAITS,
+    SAW_SLOT_FREED,
+    SAW_SLOT_UNKNOWN,
+    SAW_SLOT_TAKE,
     SIGHTS
 };
 #define LONG_RUN 5000
@@ -73,12 +80,13 @@ struct comparison {
     unsigned token_count;
     char load_key[80], work_key[80];
     struct jg_op usual; /* the settings that most operations have: limit, lease, capacity */
-    /* The last run that was admitted. */
+    /* The last run that was admitted; of the operation, only what the settings say. */
+    struct jg_op ran;
     unsigned ran_key;
     char ran_jid[JG_JID_CHARS + 1], ran_member[JG_MEMBER_MAX_BYTES];
     uint64_t random;
     uint64_t seed;
-    char history[HISTORY][700];
+    char history[HISTORY][740];
     unsigned steps;
 };
 

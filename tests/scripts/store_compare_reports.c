@@ -104,6 +104,14 @@ compare_tickets(struct comparison *cmp)
 }
 
 static void
+compare_expiry(struct comparison *cmp, int64_t memory_ms, int64_t redis_ms)
+{
+    compare_check(cmp, !memory_ms == !redis_ms, "whether a run lives");
+    if (memory_ms)
+        compare_check(cmp, compare_near(memory_ms - cmp->sides[SUBJECT_MEMORY].shift_ms, redis_ms), "end of a run");
+}
+
+static void
 compare_limits(struct comparison *cmp, const struct jg_class_report *memory, const struct jg_class_report *redis)
 {
     compare_check(cmp, memory->told == redis->told && memory->limit == redis->limit, "limit as told");
@@ -119,6 +127,9 @@ compare_limits(struct comparison *cmp, const struct jg_class_report *memory, con
                   "lease and capacity as told");
     compare_check(cmp, memory->load == redis->load && memory->work == redis->work && memory->gauge == redis->gauge,
                   "gauges");
+    compare_check(cmp, memory->slots == redis->slots, "whether the load is by slots");
+    for (int i = 0; i < 2; i++)
+        compare_expiry(cmp, memory->slots_until_ms[i], redis->slots_until_ms[i]);
     compare_check(cmp, memory->held == redis->held, "number of held");
     compare_check(cmp, memory->lease_held == redis->lease_held && !memory->lease_token == !redis->lease_token,
                   "the class's lease");
@@ -139,14 +150,6 @@ collect_lease(void *opaque, const struct jg_lease_report *lease)
     if (all->count <= KEYS)
         all->entries[all->count] = *lease;
     all->count++;
-}
-
-static void
-compare_expiry(struct comparison *cmp, int64_t memory_ms, int64_t redis_ms)
-{
-    compare_check(cmp, !memory_ms == !redis_ms, "whether a run lives");
-    if (memory_ms)
-        compare_check(cmp, compare_near(memory_ms - cmp->sides[SUBJECT_MEMORY].shift_ms, redis_ms), "end of a run");
 }
 
 static void
@@ -183,6 +186,7 @@ compare_job(struct comparison *cmp, const char *jid)
     compare_check(cmp, memory->ticket == redis->ticket, "a job's ticket");
     compare_check(cmp, strncmp(memory->member, redis->member, strlen(jid)) == 0, "a job's run");
     compare_expiry(cmp, memory->expires_ms, redis->expires_ms);
+    compare_expiry(cmp, memory->slot_expires_ms, redis->slot_expires_ms);
     compare_check(cmp, memory->done == redis->done && strcmp(memory->next, redis->next) == 0, "what is done");
     compare_check(cmp,
                   memory->chain_number == redis->chain_number && strcmp(memory->chain_member, redis->chain_member) == 0,

@@ -10,6 +10,8 @@
  * limited KEY JOB          -> admit with a limit of 1: run | hold | later | skip
  * leased, chained KEY JOB  -> admit with a lease of the class, with a capacity of 5; leased_renew, leased_complete,
  *                             chained_complete KEY JOB: of such
+ * slotted, slotted_renew, slotted_complete KEY JOB
+ *                          -> likewise with a capacity of 5 by slots; free KEY JOB -> changed | unchanged | estore
  * keyed KEY JOB            -> admit with a limit by key of 1, a key for each KEY; keyed_renew, keyed_complete,
  * keyed_sync mark, unmark KEY JOB     -> the key of such a limit: changed | unchanged graced KEY JOB           -> the
  * same, with a grace of 500 ms sync, override KEY JOB   -> told, likewise: a limit of 1 in the settings; an override of
@@ -141,6 +143,7 @@ carry_out(const struct word *word, unsigned key, unsigned number, size_t count)
                                 .load_key = word->capacity ? "load" : NULL,
                                 .limit_key = word->per_key ? limit_keys[i] : NULL,
                                 .per_key = word->per_key,
+                                .slot_ttl_ms = strncmp(word->word, "slotted", 7) == 0 ? 600000 : 0,
                                 .done_ttl_ms = word->lease || word->capacity ? 60000 : 0,
                                 .token_in = token,
                                 .grace_ms = word->grace_ms,
@@ -272,6 +275,10 @@ do_operation(const char *line)
         {"leased_leave", JG_OP_COMPLETE, JG_DEDUP_UNTIL_EXECUTING, 0, true, false, 0, JG_LEASE_CLASS, 0, 0},
         {"chained", JG_OP_ADMIT, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 5, 0},
         {"chained_complete", JG_OP_COMPLETE, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 5, 0},
+        {"slotted", JG_OP_ADMIT, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 5, 0},
+        {"slotted_renew", JG_OP_RENEW, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 5, 0},
+        {"slotted_complete", JG_OP_COMPLETE, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 5, 0},
+        {"free", JG_OP_FREE, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0, 0},
         {"graced", JG_OP_ADMIT, JG_DEDUP_UNTIL_EXECUTING, 1, false, false, 500, JG_LEASE_NONE, 0, 0},
         {"sync", JG_OP_SYNC, JG_DEDUP_UNTIL_EXECUTING, 1, false, false, 0, JG_LEASE_NONE, 0, 0},
         {"override", JG_OP_SYNC, JG_DEDUP_UNTIL_EXECUTING, 1, false, true, 0, JG_LEASE_NONE, 0, 0},

@@ -279,7 +279,8 @@ advance_key(struct subject *subject, const redisReply *key, int64_t ms)
         ignore(subject_command(subject, "HINCRBY %s at %lld", key->str, -(long long)ms));
     if (ends_with(key, "}:tkt") || ends_with(key, "}:instances"))
         advance_times(subject, key, ms);
-    if (!ends_with(key, "}:run") && !strstr(key->str, "}:run:") && !ends_with(key, "}:heldk"))
+    if (!ends_with(key, "}:run") && !strstr(key->str, "}:run:") && !ends_with(key, "}:heldk") &&
+        !ends_with(key, "}:cap"))
         return;
     redisReply *members = subject_command(subject, "ZRANGE %s 0 -1", key->str);
     for (size_t i = 0; i < members->elements; i++)

@@ -180,6 +180,18 @@
     X(a_take_says_why_nothing_is_granted)                                                                              \
     X(a_take_gives_one_ticket_for_each_job_key)                                                                        \
     X(an_override_counts_for_classes_with_a_lease_or_a_capacity_too)                                                   \
+    /* store_slots.c: capacity slots */                                                                                \
+    X(a_start_takes_a_slot_that_its_end_does_not_free)                                                                 \
+    X(with_all_slots_taken_a_job_is_held_and_a_successor_waits_until_one_is_free)                                      \
+    X(a_job_that_is_delivered_again_has_its_slot_already)                                                              \
+    X(a_slot_that_was_freed_does_not_come_back_while_its_job_runs)                                                     \
+    X(a_slot_is_free_after_its_time_and_not_before_its_run_ends)                                                       \
+    X(freeing_what_is_free_changes_nothing_and_is_counted)                                                             \
+    X(each_instance_counts_slots_against_its_own_number)                                                               \
+    X(slots_lost_with_the_data_come_back_with_their_runs_and_never_more_than_there_may_be)                             \
+    X(a_take_gives_as_many_tickets_as_slots_are_free)                                                                  \
+    X(a_freed_slot_wakes_the_resumer_when_something_is_held)                                                           \
+    X(a_report_shows_slots_and_when_they_end)                                                                          \
     /* store_reports.c: what people are shown of that */                                                               \
     X(a_report_shows_who_has_a_lease_and_what_token)                                                                   \
     X(a_report_shows_no_owner_that_expired)                                                                            \

@@ -99,6 +99,12 @@ COSTS = [
     ("chained 8 1", 15),  # its gauge does not exist
     ("chained_complete 8 1", 17),  # a successor with a claim
     ("chained 8 1", 7),  # done
+    ("slotted 10 1", 18),  # not claimed
+    ("slotted 10 1", 9),  # told again
+    ("slotted_renew 10 1", 7),
+    ("slotted_complete 10 1", 18),  # a successor with a claim
+    ("free 10 1", 6),
+    ("free 10 1", 3),  # told again
     ("keyed 9 1", 15),
     ("keyed 9 1", 9),  # told again
     ("keyed 9 2", 13),  # held

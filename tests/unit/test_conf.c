@@ -347,6 +347,46 @@ kafka_properties_are_kept_for_our_own_clients(void **state)
     jg_buf_clear(&seen.text);
 }
 
+static void
+start_again(struct fixture *fixture)
+{
+    jg_conf_destroy(fixture->conf);
+    fixture->conf = jg_conf_new();
+    assert_non_null(fixture->conf);
+}
+
+static void
+a_load_by_slots_needs_a_capacity_of_some_class(void **state)
+{
+    struct fixture *fixture = *state;
+    struct jg_policy policy;
+    set(fixture, "jobgate.class.Mail.capacity.load", "slots");
+    refuse_finish(fixture, "jobgate.class.Mail.capacity.load is slots, but capacity is not set");
+    start_again(fixture);
+    set(fixture, "jobgate.default.capacity.load", "slots");
+    refuse_finish(fixture, "jobgate.default.capacity.load is slots");
+    start_again(fixture);
+    set(fixture, "jobgate.default.capacity.load", "slots");
+    set(fixture, "jobgate.class.Mail.capacity", "3");
+    set(fixture, "jobgate.class.Mail.capacity.slot.ttl.ms", "5000");
+    set(fixture, "jobgate.class.Other.capacity", "2");
+    set(fixture, "jobgate.class.Other.capacity.load", "redis:slots");
+    finish(fixture);
+    jg_conf_policy(fixture->conf, "Mail", &policy);
+    assert_int_equal(jg_policy_slot_ttl_ms(&policy), 5000);
+    assert_null(jg_gauge_key(policy.capacity_load));
+    jg_conf_policy(fixture->conf, "Other", &policy);
+    assert_int_equal(jg_policy_slot_ttl_ms(&policy), 0);
+    assert_string_equal(jg_gauge_key(policy.capacity_load), "slots");
+    assert_int_equal(policy.capacity_slot_ttl_ms, 600000);
+    jg_conf_policy(fixture->conf, "Third", &policy);
+    assert_int_equal(jg_policy_slot_ttl_ms(&policy), 0);
+    start_again(fixture);
+    refuse(fixture, "jobgate.class.Mail.capacity.load", "slot", "nor `slots`");
+    refuse(fixture, "jobgate.class.Mail.capacity.load", "redis://slots", "nor `slots`");
+    refuse(fixture, "jobgate.class.Mail.capacity.work", "slots", "not `redis:<key>`");
+}
+
 int
 main(void)
 {
@@ -371,6 +411,7 @@ main(void)
         TEST(the_emergency_switch_is_read_from_the_environment),
         TEST(the_emergency_switch_works_with_settings_that_would_be_refused),
         TEST(kafka_properties_are_kept_for_our_own_clients),
+        TEST(a_load_by_slots_needs_a_capacity_of_some_class),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

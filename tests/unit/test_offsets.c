@@ -76,6 +76,36 @@ a_seek_back_makes_the_message_open_again(void **state)
 }
 
 static void
+a_message_of_which_something_is_untold_is_not_stored_even_when_sought_back(void **state)
+{
+    struct jg_offsets offsets = {.count = 0};
+    (void)state;
+    assert_int_equal(jg_offsets_wait(&offsets, TOPIC, 0, 5), JG_EINVAL);
+    begin(&offsets, 5);
+    assert_int_equal(jg_offsets_wait(&offsets, TOPIC, 0, 5), JG_OK);
+    assert_int_equal(jg_offsets_wait(&offsets, TOPIC, 0, 5), JG_OK);
+    jg_offsets_finish(&offsets, TOPIC, 0, 5);
+    begin(&offsets, 6);
+    assert_int_equal(jg_offsets_wait(&offsets, TOPIC, 0, 6), JG_OK);
+    jg_offsets_finish(&offsets, TOPIC, 0, 6);
+    assert_int_equal(safe(&offsets), -1);
+    begin(&offsets, 5); /* it comes again, and runs */
+    assert_int_equal(jg_offsets_wait(&offsets, TOPIC, 0, 5), JG_OK);
+    for (int i = 0; i < 3; i++)
+        jg_offsets_told(&offsets, TOPIC, 0, 5);
+    assert_int_equal(safe(&offsets), -1); /* of what ran before; it runs still */
+    jg_offsets_finish(&offsets, TOPIC, 0, 5);
+    assert_int_equal(safe(&offsets), 6);
+    jg_offsets_told(&offsets, TOPIC, 0, 6);
+    jg_offsets_told(&offsets, TOPIC, 0, 6);
+    jg_offsets_told(&offsets, TOPIC, 1, 6);
+    begin(&offsets, 6);
+    jg_offsets_finish(&offsets, TOPIC, 0, 6);
+    assert_int_equal(safe(&offsets), 7);
+    jg_offsets_clear(&offsets);
+}
+
+static void
 a_revoked_partition_is_forgotten(void **state)
 {
     struct jg_offsets offsets = {.count = 0};
@@ -162,6 +192,7 @@ main(void)
         cmocka_unit_test(an_open_message_is_not_stored),
         cmocka_unit_test(the_lowest_open_message_holds_the_offset_back),
         cmocka_unit_test(a_seek_back_makes_the_message_open_again),
+        cmocka_unit_test(a_message_of_which_something_is_untold_is_not_stored_even_when_sought_back),
         cmocka_unit_test(a_revoked_partition_is_forgotten),
         cmocka_unit_test(a_commit_finishes_what_is_below_it),
         cmocka_unit_test(a_commit_that_goes_back_is_the_applications_own_affair),

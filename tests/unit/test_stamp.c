@@ -194,6 +194,49 @@ a_job_that_says_half_of_being_held_is_foreign(void **state)
     assert_int_equal(read_with(NULL, NULL, "jobgate-resumed", "1", NULL), JG_STAMP_FOREIGN);
 }
 
+static void
+a_release_names_a_class_and_a_jid(void **state)
+{
+    static const char good[] = "Mail/" JID, slashes[] = "a/b//" JID "-12";
+    char longest[JG_CLASS_MAX_BYTES + 2 + sizeof JID], too_long[sizeof longest];
+    struct jg_release release;
+    (void)state;
+    assert_true(jg_release_parse(good, sizeof good - 1, &release));
+    assert_string_equal(release.class_name, "Mail");
+    assert_string_equal(release.jid, JID);
+    assert_false(release.told);
+    assert_true(jg_release_parse(slashes, sizeof slashes - 1, &release));
+    assert_string_equal(release.class_name, "a/b/");
+    assert_string_equal(release.jid, JID "-12");
+    int size = snprintf(longest, sizeof longest, "%0*d/%s", JG_CLASS_MAX_BYTES, 0, JID);
+    assert_true(jg_release_parse(longest, (size_t)size, &release));
+    size = snprintf(too_long, sizeof too_long, "%0*d/%s", JG_CLASS_MAX_BYTES + 1, 0, JID);
+    assert_false(jg_release_parse(too_long, (size_t)size, &release));
+    assert_false(jg_release_parse(NULL, 0, &release));
+    assert_false(jg_release_parse(good, 0, &release));
+    assert_false(jg_release_parse(good, sizeof good, &release));     /* with its NUL */
+    assert_false(jg_release_parse(good, sizeof good - 2, &release)); /* cut */
+    assert_false(jg_release_parse(good + 4, sizeof good - 5, &release));
+    assert_false(jg_release_parse("M\0/" JID, sizeof "M\0/" JID - 1, &release));
+    assert_false(jg_release_parse(JID, sizeof JID - 1, &release));
+}
+
+static void
+releases_beside_a_stamp_are_noted_and_change_nothing_of_it(void **state)
+{
+    struct jg_stamp_reader reader = {.any = false};
+    (void)state;
+    for (size_t i = 0; i < JG_RELEASES_MOST + 2; i++)
+        jg_stamp_reader_add(&reader, "jobgate-release", i ? "x" : NULL, i, "default", "jobs");
+    assert_int_equal(jg_stamp_reader_end(&reader), JG_STAMP_NONE);
+    assert_int_equal(reader.notes.release_count, JG_RELEASES_MOST + 2);
+    assert_null(reader.notes.releases[0].value);
+    assert_int_equal(reader.notes.releases[JG_RELEASES_MOST - 1].size_bytes, JG_RELEASES_MOST - 1);
+    assert_false(reader.notes.given);
+    jg_stamp_reader_add(&reader, "jobgate-slot", "x", 1, "default", "jobs");
+    assert_true(reader.notes.given);
+}
+
 int
 main(void)
 {
@@ -207,6 +250,8 @@ main(void)
         cmocka_unit_test(headers_of_a_later_version_are_left_alone),
         cmocka_unit_test(where_since_when_and_why_a_job_was_held_is_read),
         cmocka_unit_test(a_job_that_says_half_of_being_held_is_foreign),
+        cmocka_unit_test(a_release_names_a_class_and_a_jid),
+        cmocka_unit_test(releases_beside_a_stamp_are_noted_and_change_nothing_of_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,10 @@
 -- admit: may this job start now?
 -- KEYS  1 epoch  2 stats  3 claim  4 run  5 was  6 was_original  7 tkt  8 held  9 limits  10 lease  11 done  12 chain
---       13 run_key  14 heldk
+--       13 run_key  14 heldk  15 cap
 -- ARGV  1 run_id  2 jid  3 mode  4 member  5 candidate_of  6 run_ttl_ms  7 ttl_ms  8 limit
 --       9 resumed  10 last_try  11 fresh  12 grace_ms  13 hold_max  14 channel  15 lease  16 lease_skips
 --       17 capacity  18 load  19 done_ttl_ms  20 provisional_ms  21 limit_key  22 per_key
+--       23 slot_ttl_ms
 -- OUT   {verdict, original, epoch, reason, token, next, waits, load, gauge}     verdict: run, skip, hold, later; reason:
 --       none, limit, behind, paused, grace, full, lease, capacity, key, done, taken, copy; gauge: fine, absent,
 --       wrong
@@ -17,8 +18,8 @@
 --       owner, 6 otherwise; a candidate: 1 or 2 more; resumed: 1 more, with a ticket and a limit 3. With a limit:
 --       until_executing 8 more, until_executed 5 more (4 and 1 when the member runs already); held 11 at most, 2 more the
 --       claim's owner, 1 with a ticket. A lease without a limit: until_executing 14 more (6 when the member runs
---       already), held 14, 2 more where others end as no-ops, 2 more when it has an owner; a capacity: 12 more, and 1 when its gauge exists; done or a copy: 3 to 6
---       more. 1 more when runs have expired, and when the lease was one's that has. A limit by key without another:
+--       already), held 14, 2 more where others end as no-ops, 2 more when it has an owner; a capacity: 12 more, and 1 when its gauge exists; by
+--       slots 15 more, 2 of them when the member runs already; done or a copy: 3 to 6 more. 1 more when runs have expired, and when the lease was one's that has. A limit by key without another:
 --       until_executing 12 more (6 when the member runs already), held 13 at most; 2 or 3 more with tickets out. With
 --       what else is asked for likewise; where a lease is the job key's, 2 or 3 more when held, as with tickets out
 --
@@ -30,6 +31,7 @@ local own_limit, resumed, last_try, hold_max = tonumber(ARGV[8]), ARGV[9] == '1'
 local leased, lease_skips, capacity = ARGV[15] ~= 'none', ARGV[16] == '1', tonumber(ARGV[17])
 local done_ttl_ms, provisional_ms, number = ARGV[19], ARGV[20], number_of(jid)
 local limit_key, per_key, keyed = ARGV[21], tonumber(ARGV[22]), ARGV[21] ~= ''
+local slot_ttl_ms, own_slot = tonumber(ARGV[23]), 0
 local executed = mode == 'until_executed'
 local gated = own_limit ~= 0 or leased or capacity > 0 or keyed
 local keys = own_keys(jid, limit_key, lease_skips and 'none' or ARGV[15])
@@ -115,7 +117,7 @@ local function goes_behind(limit)
     local tickets = redis.call('HLEN', KEYS[7])
     waits_for_class = (tonumber(redis.call('HGET', KEYS[8], 'w')) or 0) > 0 or
                       limit > 0 and redis.call('ZCARD', KEYS[4]) + tickets >= limit or
-                      capacity > 0 and load + tickets >= capacity or ARGV[15] == 'class' and tickets > 0
+                      capacity > 0 and load - own_slot + tickets >= capacity or ARGV[15] == 'class' and tickets > 0
     if waits_for_class then
         return true
     end
@@ -146,7 +148,9 @@ local function ask()
     if not settle(now, ARGV[12], ARGV[11]) then
         return 'later', 'grace'
     end
-    if capacity > 0 then
+    if slot_ttl_ms > 0 then
+        load, own_slot = slots_taken(KEYS[15], now), redis.call('ZSCORE', KEYS[15], jid) and 1 or 0
+    elseif capacity > 0 then
         load, load_trouble = gauge(ARGV[18])
     end
     local lease_bar = lease_bars()
@@ -155,7 +159,7 @@ local function ask()
         if limit > 0 and redis.call('ZCARD', KEYS[4]) >= limit then
             return 'limit'
         end
-        if capacity > 0 and (load >= capacity or load_trouble == 'wrong') then
+        if capacity > 0 and (load - own_slot >= capacity or load_trouble == 'wrong') then
             return 'capacity'
         end
         waits_for_class = ARGV[15] == 'class' and lease_bar
@@ -229,6 +233,14 @@ local function take_lease(runs)
     end
     redis.call('PEXPIRE', KEYS[10], digits(tonumber(run_ttl_ms) + LEASE_FREE_MS))
     return token
+end
+
+-- Its own capacity slot, which outlives the run. One that runs already has it, unless it was freed: that is no reason to
+-- take another.
+local function take_slot(runs)
+    if not runs or (tonumber(redis.call('ZSCORE', KEYS[15], jid)) or 0) > now then
+        redis.call('ZADD', KEYS[15], digits(now + math.max(slot_ttl_ms, tonumber(run_ttl_ms))), jid)
+    end
 end
 
 if lasts then
@@ -307,6 +319,9 @@ if owner == jid then
 end
 if recorded and not runs then
     set_chain(KEYS[12], number, member, brief_ms)
+end
+if slot_ttl_ms > 0 then
+    take_slot(runs)
 end
 count('admitted')
 return answer('run', 'none', '', leased and take_lease(runs) or 0)

@@ -1,13 +1,13 @@
 -- complete: this job's run ended, and may have to be enqueued again
--- KEYS  1 epoch  2 stats  3 claim  4 run  5 was  6 held  7 lease  8 done  9 chain  10 run_key  11 heldk
+-- KEYS  1 epoch  2 stats  3 claim  4 run  5 was  6 held  7 lease  8 done  9 chain  10 run_key  11 heldk  12 cap
 -- ARGV  1 run_id  2 jid  3 mode  4 member  5 ttl_ms  6 channel  7 lease  8 capacity  9 load  10 work  11 failed
---       12 done_ttl_ms  13 epoch_in  14 leave  15 limit_key
+--       12 done_ttl_ms  13 epoch_in  14 leave  15 limit_key  16 slot_ttl_ms
 -- OUT   {changed, next, waits, load, gauge}     gauge: fine, absent, wrong, work_wrong
 -- TIME  the server's, never the caller's
 -- AGAIN nothing changes; what is done is answered once more
 -- COST  inner commands: 8 owner (9 with candidates), 7 otherwise, 5 told again; 2 more when jobs are held (1 with a
 --       lease or a capacity). A lease: 7 more, with its end remembered (told again 1). A successor: 9 more with its
---       claim, 1 more when it waits, and what its gauges cost; done by another run: 1 or 2 more. It
+--       claim, 1 more when it waits, and what its gauges cost, or 2 for capacity slots; done by another run: 1 or 2 more. It
 --       leaves: 5, with a lease 2 more. A limit by key: 1 more, and 3 or 4 when a successor waits, likewise with a lease
 --       of job keys. It failed, runs have expired, its lease was lost: 1 more each
 --
@@ -25,10 +25,12 @@
 -- to enqueue it once more: whether the other one came to that is not known. Its claim goes on to that only while none
 -- of that number has started: afterwards nothing is sure to come up.
 -- A successor that waits counts as held from now on: newcomers go behind it, as in `admit`.
+-- A capacity slot stays the job's until it is freed, so the load counts it; one that the store lost during the run is put
+-- back first.
 
 local jid, mode, member, ttl_ms, done_ttl_ms = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[12]
 local leased, capacity, failed, number = ARGV[7] ~= 'none', tonumber(ARGV[8]), ARGV[11] == '1', number_of(jid)
-local brief_ms = brief_of(number, capacity, done_ttl_ms)
+local brief_ms, slot_ttl_ms = brief_of(number, capacity, done_ttl_ms), tonumber(ARGV[16])
 local remembers = leased or failed or not brief_ms
 local now_number = now_ms()
 local now = digits(now_number)
@@ -88,7 +90,11 @@ local function successor()
     if work == 0 then
         return nil
     end
-    load, trouble = gauge(ARGV[9])
+    if slot_ttl_ms > 0 then
+        load = slots_taken(KEYS[12], now_number)
+    else
+        load, trouble = gauge(ARGV[9])
+    end
     local waits = load >= capacity or trouble == 'wrong'
     if work_trouble == 'wrong' and trouble ~= 'wrong' then
         trouble = 'work_wrong'
@@ -106,6 +112,11 @@ end
 
 local valid = not done[1] and is_valid()
 local next, waits
+if valid and slot_ttl_ms > 0 and left == 0 and ARGV[13] ~= '0' and ARGV[13] ~= epoch then
+    if slots_taken(KEYS[12], now_number) < capacity then
+        redis.call('ZADD', KEYS[12], 'NX', digits(now_number + slot_ttl_ms), jid)
+    end
+end
 if valid then
     next, waits = successor()
 elseif done[1] and done[2] ~= '' then

@@ -1,22 +1,23 @@
 -- renew: this job still runs (until_executed, a limit, a lease or a capacity)
--- KEYS  1 epoch  2 stats  3 claim  4 run  5 held  6 lease  7 done  8 chain  9 run_key
+-- KEYS  1 epoch  2 stats  3 claim  4 run  5 held  6 lease  7 done  8 chain  9 run_key  10 cap
 -- ARGV  1 run_id  2 jid  3 member  4 run_ttl_ms  5 ttl_ms  6 epoch_in  7 channel  8 lease  9 token_in  10 capacity
---       11 done_ttl_ms  12 limit_key
+--       11 done_ttl_ms  12 limit_key  13 slot_ttl_ms
 -- OUT   {changed, epoch}     changed: the run is a member, and holds its lease
 -- TIME  the server's, never the caller's
 -- AGAIN the TTLs start once more
 -- COST  inner commands: 8, 6 when the claim is another's; with a lease 3 more; with a limit by key 2
---       more; 2 or 3 more when other runs have expired
+--       more; with a capacity slot 1 more, or 2 to 4; 2 or 3 more when other runs have expired
 --
 -- A member that is missing comes back only when the store lost data since it was admitted (epoch_in is another than the
 -- current epoch), and does not know it as done; else its run had expired, and is over. So is one whose lease was given
 -- to another: in the same epoch when that has it, in a new one when a larger token is known. Never creates a claim; puts
 -- the state of its own back, and in a new epoch its lease and its chain. What is kept briefly of a job with a lease,
--- that it started, is kept on: when its run dies, it comes again.
+-- that it started, is kept on: when its run dies, it comes again. Its capacity slot does not end before it, and comes back
+-- in a new epoch, while there is room; in the same one it was freed.
 
 local jid, member, run_ttl_ms, ttl_ms, epoch_in = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local leased, token, number = ARGV[8] ~= 'none' and ARGV[9] ~= '0', tonumber(ARGV[9]), number_of(jid)
-local capacity = tonumber(ARGV[10])
+local capacity, slot_ttl_ms = tonumber(ARGV[10]), tonumber(ARGV[13])
 local keyed = ARGV[12] ~= ''
 local gated = ARGV[8] ~= 'none' or capacity > 0
 local now = now_ms()
@@ -42,6 +43,18 @@ if alive and leased then
         freed = freed + redis.call('ZREM', KEYS[4], member)
     end
 end
+local function keep_slot()
+    local least = now + tonumber(run_ttl_ms)
+    local expires = tonumber(redis.call('ZSCORE', KEYS[10], jid)) or 0
+    if expires > now then
+        if expires < least then
+            redis.call('ZADD', KEYS[10], digits(least), jid)
+        end
+    elseif epoch_in ~= epoch and slots_taken(KEYS[10], now) < capacity then
+        redis.call('ZADD', KEYS[10], digits(now + math.max(slot_ttl_ms, tonumber(run_ttl_ms))), jid)
+    end
+end
+
 if keyed and not alive then
     redis.call('ZREM', KEYS[9], member)
 end
@@ -58,6 +71,9 @@ if alive then
         end
     elseif gated and brief_ms then
         redis.call('PEXPIRE', KEYS[8], brief_ms)
+    end
+    if slot_ttl_ms > 0 then
+        keep_slot()
     end
 end
 if freed > 0 and held_by(KEYS[5]) > 0 then

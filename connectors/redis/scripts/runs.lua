@@ -1,4 +1,5 @@
--- runs: leases, keys, chains and gauges; the loader puts it in front of the scripts that start, keep and end runs
+-- runs: leases, keys, chains, gauges and capacity slots; the loader puts it in front of the scripts that start, keep
+-- and end runs
 -- KEYS  1 epoch  2 stats
 -- ARGV  1 run_id
 -- TIME  the server's, never the caller's
@@ -7,13 +8,15 @@
 -- read whatever it is. On a single Redis any key will do; in a cluster it has to hash to the class's slot. What cannot
 -- be read (another type, no permission, another slot) is wrong, and fails no script.
 -- Cost: reap: 1 inner command, 2 when runs have expired; gauge: 2, 1 when the key does not exist; lease_lives: 1 when the
--- lease has an owner; key_runs: 2; keep_key_run: 2; mark: 2, and 1 for each key; tickets_by_key: 1.
+-- lease has an owner; key_runs: 2; keep_key_run: 2; mark: 2, and 1 for each key; tickets_by_key: 1; slots_taken: 2.
 
 -- These stand in store.h too.
 local DONE_MS, CHAIN_MS = '600000', '2592000000'
 local LEASE_FREE_MS = 3600000
 local LAST_NUMBER = 9999999999
 local MARK_MS = 600000
+-- A gauge that is none: no key of one begins so. The load is how many capacity slots are taken.
+local LOAD_SLOTS = '//slots'
 -- Longer than any run outlives its heartbeat, whatever the settings are.
 local RUN_KEY_MS = '172800000'
 local IDLE_CYCLE_MS = 1000000000
@@ -139,3 +142,8 @@ local function gauge(key)
     return -1, 'wrong'
 end
 
+-- How many capacity slots of the class are taken; those whose time is over go.
+local function slots_taken(slots_key, now)
+    redis.call('ZREMRANGEBYSCORE', slots_key, '-inf', digits(now))
+    return redis.call('ZCARD', slots_key)
+end

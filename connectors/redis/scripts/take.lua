@@ -1,5 +1,5 @@
 -- take: tickets for the jobs that are held longest
--- KEYS  1 epoch  2 stats  3 run  4 tkt  5 held  6 limits  7 lease
+-- KEYS  1 epoch  2 stats  3 run  4 tkt  5 held  6 limits  7 lease  8 cap
 -- ARGV  1 run_id  2 held_in  3 oldest_held_in  4 grace_ms  5 fresh  6 ahead_in  7 items
 -- OUT   {granted, limit, ahead, max_age_ms, running, tickets, reason, load, gauge, grants, per_key, now,
 --       completed, missed, waited_ms, idle}     granted: how many; ahead: as told, -1 for auto; grants: a letter for
@@ -49,7 +49,11 @@ local function may_take()
         allow(math.max(0, limit - running) + ahead - tickets, 'limit')
     end
     if capacity > 0 then
-        load, trouble = gauge(told[7] or '')
+        if told[7] == LOAD_SLOTS then
+            load = slots_taken(KEYS[8], now)
+        else
+            load, trouble = gauge(told[7] or '')
+        end
         local room = trouble == 'wrong' and 0 or math.max(0, capacity - math.max(0, load))
         allow(room - tickets, 'capacity')
     end
