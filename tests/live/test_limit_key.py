@@ -170,3 +170,23 @@ def test_a_run_keeps_the_slot_of_its_tenant_through_a_redis_that_restarts_empty(
     finish(consumer, back[0])
     back.append(consumer.next(timeout_s=30))
     assert sorted(message.jid for message in back) == sorted([own_jid(jobs[1]), own_jid(jobs[3])])
+
+
+# --- the command ---
+
+def test_the_command_says_which_key_a_job_has_how_many_run_of_it_and_why_it_waits(make_site, tmp_path):
+    site = make_site({LIMIT_KEY: TENANT, "jobgate.resumer": "separate"})
+    producer, consumer = site.producer(), site.consumer(MANUAL)
+    _, _, held = one_tenant_waits(site, producer, consumer, [of_tenant("a", 1), of_tenant("a", 2), of_tenant("b", 3)])
+    key = held.header(KEY_HEADER)
+    assert "1 of each value of limit.key" in site.jobgate("limit", "Mail").stdout
+    status = json.loads(site.jobgate("status", "Mail", "--json").stdout)
+    assert status["classes"][0]["limit"]["per_key"] == 1
+    assert "class 'Mail': 1 at once of each value of limit.key" in site.jobgate("status", "Mail").stdout
+    payload = tmp_path / "payload"
+    payload.write_bytes(held.value)
+    assert key in site.jobgate("key", "--topic", site.topic, "--payload", payload).stdout
+    told = site.jobgate("explain", held.stamp, "--scan", "--group", site.group, "--bootstrap-servers",
+                        site.kafka.bootstrap, "--json").stdout
+    why = [each for each in json.loads(told)["why"] if each["reason"] == "key" and key in each["text"]]
+    assert why and "1 run and 0 are on their way back, and limit.per.key is 1" in why[0]["text"], told
