@@ -74,7 +74,9 @@ print_introduction(const struct jg_demo *demo)
     printf(
         "\nScenes 1 to 4 show what a duplicate is, and what becomes of it. Then come two scenarios of a job queue:\n\n"
         "  Dedup before deferral (scene 5): equal jobs are produced while one of them waits for a free slot.\n"
-        "  Re-enqueue under dedup (scenes 6, 7): a job starts a migration and enqueues itself again, until 3 run.\n");
+        "  Re-enqueue under dedup (scenes 6, 7): a job starts a migration and enqueues itself again, until 3 run.\n"
+        "\nScenes 8 to 10 go on with jobs that wait: for a slot of their tenant, ahead of their turn, for a slot "
+        "downstream.\n");
 }
 
 /* Where to look on. */

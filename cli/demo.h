@@ -10,7 +10,7 @@
 
 #include "cli/cli.h"
 
-#define JG_DEMO_PROPERTIES 32
+#define JG_DEMO_PROPERTIES 48
 #define JG_DEMO_HEADERS 24
 #define JG_DEMO_TOPICS 2
 #define JG_DEMO_WAIT_MS 30000 /* for each event */
@@ -20,7 +20,10 @@
 #define JG_DEMO_LIMITED "IndexWorker"   /* has a limit */
 #define JG_DEMO_ENQUEUER "Enqueuer"     /* enqueue themselves again: until_executing */
 #define JG_DEMO_STRICT "StrictEnqueuer" /* ... and until_executed */
-#define JG_DEMO_HOLDING 3
+#define JG_DEMO_TENANTS "ExportWorker"  /* has a limit for each tenant */
+#define JG_DEMO_AHEAD "ThumbWorker"     /* has a limit, and jobs are brought back ahead of their turn */
+#define JG_DEMO_SLOTS "Importer"        /* enqueues itself again, while capacity slots are free */
+#define JG_DEMO_HOLDING 6
 
 /* What the program itself counts, for capacity.load and capacity.work. */
 enum jg_demo_gauge { JG_DEMO_MIGRATIONS, JG_DEMO_ACCOUNTS, JG_DEMO_GAUGES };
@@ -34,6 +37,7 @@ struct jg_demo_job {
     bool other_spelling; /* its payload has another order and spacing */
     bool show_headers;   /* once they were seen, the others' add nothing */
     bool second;         /* it goes to the second topic, hence to the second consumer */
+    char release[128];   /* goes with it as jobgate-release; empty: none does */
 
     bool reported;           /* its delivery report came */
     rd_kafka_resp_err_t err; /* of the delivery, or of the produce call */

@@ -106,9 +106,14 @@ bool
 jg_demo_produce(struct jg_demo *demo, struct jg_demo_job *job)
 {
     int64_t deadline_ms = jg_clock_ms() + JG_DEMO_WAIT_MS;
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(1);
+    if (job->release[0])
+        (void)rd_kafka_header_add(headers, JOBGATE_HEADER_RELEASE, -1, job->release, -1);
     job->err = rd_kafka_producev(demo->producer, RD_KAFKA_V_TOPIC(demo->topics[job->second]), RD_KAFKA_V_PARTITION(0),
-                                 RD_KAFKA_V_VALUE(job->payload, strlen(job->payload)),
+                                 RD_KAFKA_V_VALUE(job->payload, strlen(job->payload)), RD_KAFKA_V_HEADERS(headers),
                                  RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE(job), RD_KAFKA_V_END);
+    if (job->err)
+        rd_kafka_headers_destroy(headers);
     if (job->err)
         return true;
     while (!job->reported && jg_clock_ms() < deadline_ms)

@@ -30,7 +30,8 @@ find_plugin(struct jg_demo *demo)
 static void
 choose_names(struct jg_demo *demo)
 {
-    static const char *const held_classes[JG_DEMO_HOLDING] = {JG_DEMO_LIMITED, JG_DEMO_ENQUEUER, JG_DEMO_STRICT};
+    static const char *const held_classes[JG_DEMO_HOLDING] = {JG_DEMO_LIMITED, JG_DEMO_ENQUEUER, JG_DEMO_STRICT,
+                                                              JG_DEMO_TENANTS, JG_DEMO_AHEAD,    JG_DEMO_SLOTS};
     static const char *const gauges[JG_DEMO_GAUGES] = {
         [JG_DEMO_MIGRATIONS] = "migrations",
         [JG_DEMO_ACCOUNTS] = "accounts",
@@ -81,6 +82,18 @@ add_enqueuers(struct jg_demo *demo)
 }
 
 static void
+add_waiting(struct jg_demo *demo)
+{
+    add_property(demo, "jobgate.class." JG_DEMO_TENANTS ".limit.key", "field:args.0");
+    add_property(demo, "jobgate.class." JG_DEMO_TENANTS ".limit.per.key", "1");
+    add_property(demo, "jobgate.class." JG_DEMO_AHEAD ".limit", "1");
+    add_property(demo, "jobgate.class." JG_DEMO_AHEAD ".resume.ahead", "1");
+    add_property(demo, "jobgate.class." JG_DEMO_SLOTS ".capacity", "2");
+    add_property(demo, "jobgate.class." JG_DEMO_SLOTS ".capacity.load", "slots");
+    add_property(demo, "jobgate.class." JG_DEMO_SLOTS ".capacity.work", demo->gauges[JG_DEMO_ACCOUNTS].setting);
+}
+
+static void
 gather_properties(struct jg_demo *demo)
 {
     add_property(demo, "plugin.library.paths", demo->plugin);
@@ -92,6 +105,7 @@ gather_properties(struct jg_demo *demo)
     add_property(demo, "jobgate.class.ChargeWorker.dedup.action", "reject");
     add_property(demo, "jobgate.class." JG_DEMO_LIMITED ".limit", "1");
     add_enqueuers(demo);
+    add_waiting(demo);
     demo->public_count = demo->property_count;
     /* Else the first job of a class would wait, as after a loss of data, for those to be told that run. */
     add_property(demo, "jobgate.store.grace.ms", "100");

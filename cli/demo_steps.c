@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "plugin/job.h"
 #include "plugin/jobgate.h"
 
 #define SHORT_JID_CHARS 16
@@ -18,7 +19,6 @@ short_jid(const char *jid, char out[SHORT_JID_CHARS])
     return out;
 }
 
-/* What the store holds, when it can be asked. `owner` NULL: nobody claims the key. */
 bool
 jg_step_store_holds(struct jg_demo *demo, const struct jg_demo_job *job, enum jg_claim_state state,
                     const struct jg_demo_job *owner)
@@ -70,7 +70,6 @@ jg_step_delivered(struct jg_demo *demo, struct jg_demo_job *job)
     return true;
 }
 
-/* Produced, and it stands for its key. */
 bool
 jg_step_accepted(struct jg_demo *demo, struct jg_demo_job *job)
 {
@@ -89,7 +88,6 @@ jg_step_accepted(struct jg_demo *demo, struct jg_demo_job *job)
     return true;
 }
 
-/* Produced, and marked as a duplicate of `original`. */
 bool
 jg_step_dropped(struct jg_demo *demo, struct jg_demo_job *job, const struct jg_demo_job *original)
 {
@@ -103,7 +101,6 @@ jg_step_dropped(struct jg_demo *demo, struct jg_demo_job *job, const struct jg_d
     return true;
 }
 
-/* Its produce call fails. */
 bool
 jg_step_rejected(struct jg_demo *demo, struct jg_demo_job *job, const struct jg_demo_job *original)
 {
@@ -125,7 +122,6 @@ jg_step_starts(struct jg_demo *demo, struct jg_demo_job *job, const char *why)
     return true;
 }
 
-/* It may not run yet, and is not lost. */
 bool
 jg_step_held(struct jg_demo *demo, struct jg_demo_job *job)
 {
@@ -171,7 +167,6 @@ jg_step_skipped(struct jg_demo *demo, struct jg_demo_job *job)
     return true;
 }
 
-/* Its consumer polls again, and the store knows. */
 bool
 jg_step_ended(struct jg_demo *demo, struct jg_demo_job *job, const char *why)
 {
@@ -182,7 +177,6 @@ jg_step_ended(struct jg_demo *demo, struct jg_demo_job *job, const char *why)
     return true;
 }
 
-/* `last` is at its end too. */
 bool
 jg_step_finished(struct jg_demo *demo, struct jg_demo_job *last, const char *why)
 {
@@ -190,5 +184,27 @@ jg_step_finished(struct jg_demo *demo, struct jg_demo_job *last, const char *why
         return false;
     jg_demo_row(demo, JG_DEMO_PLAIN, "broker", why, "offset %lld is committed",
                 (long long)demo->consumers[last->second].committed);
+    return true;
+}
+
+static void
+add_header(struct jg_demo_job *job, const char *name, const char *value)
+{
+    size_t i = job->header_count++;
+    snprintf(job->headers[i].name, sizeof job->headers[i].name, "%s", name);
+    snprintf(job->headers[i].value, sizeof job->headers[i].value, "%s", value);
+}
+
+bool
+jg_step_expect(struct jg_demo *demo, struct jg_demo_job *job, const struct jg_demo_job *before)
+{
+    char jid[JG_JID_CHARS + 1];
+    if (!jg_jid_next(jg_demo_header(before, JOBGATE_HEADER_JID), jid))
+        return jg_demo_refute(demo, "%s has no jid that could be continued", before->name);
+    demo->moves++;
+    add_header(job, JOBGATE_HEADER_JID, jid);
+    add_header(job, JOBGATE_HEADER_KEY, jg_demo_header(before, JOBGATE_HEADER_KEY));
+    memcpy(job->payload, before->payload, sizeof job->payload);
+    job->offset = before->offset;
     return true;
 }

@@ -27,5 +27,7 @@ JG_MUST_USE bool jg_step_skipped(struct jg_demo *demo, struct jg_demo_job *job);
 JG_MUST_USE bool jg_step_ended(struct jg_demo *demo, struct jg_demo_job *job, const char *why);
 /* `last` is at its end too: the broker has an offset past it. */
 JG_MUST_USE bool jg_step_finished(struct jg_demo *demo, struct jg_demo_job *last, const char *why);
+/* `job` will be the successor of `before`: its jid, key and payload are known before it comes. */
+JG_MUST_USE bool jg_step_expect(struct jg_demo *demo, struct jg_demo_job *job, const struct jg_demo_job *before);
 
 #endif

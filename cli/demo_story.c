@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The story: seven promises, each shown step by step. A step returns false when it did not come out as promised; the
+/* The story: ten promises, each shown step by step. A step returns false when it did not come out as promised; the
  * story ends there. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/demo_steps.h"
+#include "cli/demo_waiting.h"
 #include "plugin/jobgate.h"
 
 #define EMAIL "EmailWorker"
@@ -98,34 +99,11 @@ migration_ends(struct jg_demo *demo)
     return true;
 }
 
-static void
-add_header(struct jg_demo_job *job, const char *name, const char *value)
-{
-    size_t i = job->header_count++;
-    snprintf(job->headers[i].name, sizeof job->headers[i].name, "%s", name);
-    snprintf(job->headers[i].value, sizeof job->headers[i].value, "%s", value);
-}
-
-/* What is known of the successor of `before`: the same payload, the next jid. */
-static bool
-expect(struct jg_demo *demo, struct jg_demo_job *job, const struct jg_demo_job *before)
-{
-    char jid[JG_JID_CHARS + 1];
-    if (!jg_jid_next(jg_demo_header(before, JOBGATE_HEADER_JID), jid))
-        return jg_demo_refute(demo, "%s has no jid that could be continued", before->name);
-    demo->moves++;
-    add_header(job, JOBGATE_HEADER_JID, jid);
-    add_header(job, JOBGATE_HEADER_KEY, jg_demo_header(before, JOBGATE_HEADER_KEY));
-    memcpy(job->payload, before->payload, sizeof job->payload);
-    job->offset = before->offset;
-    return true;
-}
-
 /* `before` ends, and is enqueued again as `job`. */
 static bool
 goes_on(struct jg_demo *demo, struct jg_demo_job *job, const struct jg_demo_job *before)
 {
-    if (!expect(demo, job, before) || !jg_demo_consume_successor(demo, job))
+    if (!jg_step_expect(demo, job, before) || !jg_demo_consume_successor(demo, job))
         return false;
     jg_demo_row(demo, JG_DEMO_GOOD, demo->consumers[job->second].name,
                 "load is below 3, so it was enqueued by itself:", "%s starts", job->name);
@@ -137,7 +115,8 @@ static bool
 is_full(struct jg_demo *demo, struct jg_demo_job *job, struct jg_demo_job *before)
 {
     int64_t count = demo->counter("held") + 1;
-    if (!expect(demo, job, before) || !jg_step_ended(demo, before, "its lease is free; load 3 is at capacity") ||
+    if (!jg_step_expect(demo, job, before) ||
+        !jg_step_ended(demo, before, "its lease is free; load 3 is at capacity") ||
         !jg_demo_end(demo, before, "held", count))
         return false;
     jg_demo_row(demo, JG_DEMO_DROPPED, "plugin", "enqueued by itself, into <topic>.held.<class>", "%s is held",
@@ -306,6 +285,14 @@ static const struct {
      "   The claim of T stays until it has ended, and keeps U out; its successor is no duplicate, for it gets the "
      "claim.",
      "T went on as T-1 and T-2, until 3 migrations ran, and yet its equal U never ran", strict_enqueuer},
+    {"8. limit.key: one job of each tenant at a time, and a held one stands in nobody else's way", NULL,
+     "W was held while V of the same tenant ran; X, behind it and of another, ran at once", jg_demo_tenants},
+    {"9. resume.ahead: a held job is brought back before its slot is free, so that no slot waits for it",
+     "   Here by a number; by itself (auto) jobgate finds the one that keeps slots busy.",
+     "Z was in its topic again while Y ran, and started when Y had ended", jg_demo_ahead},
+    {"10. capacity.load=slots: each run takes a slot, and a message that is consumed later frees it",
+     "   No gauge is kept: a job finds its slot in a header, and whatever ends its work hands that back.",
+     "BA went on as BA-1 until both slots were taken, and BA-2 when a message had freed one", jg_demo_slots},
 };
 
 bool

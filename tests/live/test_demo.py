@@ -82,6 +82,22 @@ STORY = [
     ("consumer", "T-1 starts a migration: load 2"),
     ("consumer", "T-2 starts a migration: load 3"),
     ("plugin", "the store knows that T-2 has ended"),
+    ("consumer 2", "V starts"),
+    ("consumer", "W is held"),
+    ("consumer", "X starts"),
+    ("consumer 2", "V ends"),
+    ("consumer", "W starts"),
+    ("consumer 2", "Y starts"),
+    ("consumer", "Z is held"),
+    ("broker", "Z is in its topic again while Y runs"),
+    ("consumer 2", "Y ends"),
+    ("consumer", "Z starts"),
+    ("consumer", "BA starts an import"),
+    ("consumer", "BA-1 starts an import"),
+    ("plugin", "BA-2 is held"),
+    ("consumer", "done starts"),
+    ("consumer", "BA-2 starts an import"),
+    ("plugin", "the store knows that BA-2 has ended"),
 ]
 
 
@@ -98,7 +114,7 @@ def assert_told(result):
     times = [row[0] for row in rows(result.stdout)]
     assert times == sorted(times)
     assert "All as promised" in result.stdout
-    assert result.stdout.count("\n  shown  ") == 7
+    assert result.stdout.count("\n  shown  ") == 10
     assert "not shown" not in result.stdout
     assert "\033" not in result.stdout
 
@@ -146,7 +162,11 @@ def test_the_demo_shows_in_under_a_minute_and_without_a_server_what_it_promises(
     result = cli("demo", env=env, timeout_s=60 * slow)
     assert time.monotonic() - began < 60 * slow
     assert_told(result)
-    original, duplicate, resumed, *enqueuers = headers(result.stdout)
+    original, duplicate, resumed, *others = headers(result.stdout)
+    enqueuers, (tenants, ahead, *imports) = others[:7], others[7:]
+    assert (tenants["jobgate-held-reason"], ahead["jobgate-held-reason"]) == ("key", "limit")
+    slots = [job["jobgate-slot"] for job in imports if "jobgate-slot" in job]
+    assert len(slots) == len(set(slots)) == 3
     assert duplicate["jobgate-duplicate-of"] == original["jobgate-jid"]
     assert duplicate["jobgate-key"] == original["jobgate-key"]
     assert "jobgate-duplicate-of" not in original
