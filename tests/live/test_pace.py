@@ -36,7 +36,7 @@ def test_with_auto_some_go_ahead_with_a_number_so_many_and_the_limit_holds(make_
     wait_until(some_go_ahead, 60, "some go ahead")
     recorder.await_all([job.jid for job in [*mails, *reports]], 120)
     for cls in ("Mail", "Report"):
-        assert recorder.max_overlap(cls) == LIMIT
+        assert recorder.max_overlap(cls) <= LIMIT
         assert not recorder.second_runs(cls)
     assert {found["Report"] for found in seen if "Report" in found} == {(0, False)}
     assert {found["Mail"][1] for found in seen if "Mail" in found} == {True}
