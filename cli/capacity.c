@@ -55,13 +55,16 @@ jg_cli_capacity_json(const struct jg_class_report *report)
     const char *load = report->gauge == JG_GAUGE_ABSENT ? "absent" : "fine";
     if (report->capacity <= 0)
         return json_null();
-    return json_pack(
-        "{s:I, s:b, s:o, s:o, s:o}", "capacity", (json_int_t)report->capacity, "full",
-        (int)jg_cli_capacity_is_full(report), "load",
+    json_t *value = json_pack(
+        "{s:I, s:b, s:o, s:o}", "capacity", (json_int_t)report->capacity, "full", (int)jg_cli_capacity_is_full(report),
+        "load",
         gauge_json(report->load_key[0] || report->slots ? report->load_key : NULL, report->load,
                    report->load < 0 ? "wrong" : load),
-        "slots", jg_cli_slots_json(report), "work",
+        "work",
         gauge_json(report->work_key[0] ? report->work_key : NULL, report->work, report->work < 0 ? "wrong" : "fine"));
+    if (report->slots)
+        json_object_set_new(value, "slots", jg_cli_slots_json(report));
+    return value;
 }
 
 static void

@@ -11,10 +11,11 @@ bool jg_cli_capacity_is_full(const struct jg_class_report *report);
 /* The load in a few characters: "7", "7 slots", "0, no key", "no number". */
 void jg_cli_load_text(const struct jg_class_report *report, char out[JG_TIME_CHARS]);
 
-/* {"capacity", "full", "load": {"key", "value", "state"}, "slots", "work"}; null for a class without capacity. */
+/* {"capacity", "full", "load": {"key", "value", "state"}, "work"}, and "slots" where the load is by slots; null for a
+ * class without capacity. */
 json_t *jg_cli_capacity_json(const struct jg_class_report *report);
 
-/* In slots.c: {"taken", "first_expires_ms", "last_expires_ms"}; null for a class whose load is a gauge. */
+/* In slots.c, of a class whose load is by slots: {"taken", "first_expires_ms", "last_expires_ms"}. */
 json_t *jg_cli_slots_json(const struct jg_class_report *report);
 /* The line of the load. */
 void jg_cli_print_slots_taken(const struct jg_class_report *report);

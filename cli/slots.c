@@ -11,8 +11,6 @@
 json_t *
 jg_cli_slots_json(const struct jg_class_report *report)
 {
-    if (!report->slots)
-        return json_null();
     return json_pack("{s:I, s:o, s:o}", "taken", (json_int_t)report->load, "first_expires_ms",
                      report->load ? json_integer((json_int_t)report->slots_until_ms[0]) : json_null(),
                      "last_expires_ms",
