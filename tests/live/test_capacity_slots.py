@@ -69,7 +69,8 @@ def reader(site, topic, settings=None):
 
 def begin(site, consumer, number=0, partition=0):
     """A job runs; its slot, as it was told."""
-    raw_produce(site.kafka, site.topic, enqueuer(number), partition=partition)
+    forged = [("jobgate-slot", b"Other/forged")]  # which the program must not see
+    raw_produce(site.kafka, site.topic, enqueuer(number), forged, partition=partition)
     slot = consumer.next().header("jobgate-slot")
     assert slot.split("/")[1] in slots(site)
     return slot
@@ -184,6 +185,20 @@ def test_the_end_of_a_job_frees_no_slot_and_a_release_lets_the_chain_go_on(make_
     assert time.monotonic() - began < 5 * slow
     assert slots(site) == [jids[1], stamp_of(jids[0], 2)]
     assert consumer.counter("slots_freed") == 1
+
+
+def test_a_job_that_comes_up_while_all_slots_are_taken_is_held_until_a_release(make_site):
+    site = make_site(by_slots(1), partitions=2)
+    first, second = pair(site)
+    slot = begin(site, first)
+    raw_produce(site.kafka, site.topic, enqueuer(1), partition=1)
+    await_waiting(site, second)
+    (record,) = site.read(site.held_topic(CLS))
+    assert record.header("jobgate-held-reason") == "capacity" and slots(site) == slot.split("/")[1:]
+    report(site, slot, partition=1)
+    messages = [second.next() for _ in range(2)]
+    assert [message.header("jobgate-release") for message in messages] == [slot, None]
+    assert slots(site) == [messages[1].header("jobgate-slot").split("/")[1]]
 
 
 def test_a_slot_comes_back_by_its_ttl_and_no_sooner(make_site):
