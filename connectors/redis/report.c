@@ -55,6 +55,17 @@ jg_report_add(struct jg_report *report, const char *command, const struct jg_buf
     report->count++;
 }
 
+void
+jg_report_add_questions(struct jg_report *report, const char *class_name, const struct jg_report_question *asked,
+                        size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct jg_buf key = jg_report_key(report, class_name, asked[i].what, asked[i].id);
+        jg_report_add(report, asked[i].command, &key, asked[i].arguments, asked[i].count);
+        jg_buf_clear(&key);
+    }
+}
+
 enum jg_err
 jg_report_ask(struct jg_report *report, bool (*each)(void *opaque, size_t index, const redisReply *reply), void *opaque)
 {

@@ -28,6 +28,17 @@ struct jg_buf jg_report_key(const struct jg_report *report, const char *class_na
 void jg_report_add(struct jg_report *report, const char *command, const struct jg_buf *key,
                    const char *const *arguments, size_t count);
 
+/* What is asked of one key of a class. `id`: the rest of its name, may be empty. All borrowed. */
+struct jg_report_question {
+    const char *command, *what, *id;
+    const char *const *arguments;
+    size_t count;
+};
+
+/* Add them all, in order. */
+void jg_report_add_questions(struct jg_report *report, const char *class_name, const struct jg_report_question *asked,
+                             size_t count);
+
 /* Send what was added, and read the replies, in order; one that `each` does not take ends it. */
 JG_MUST_USE enum jg_err jg_report_ask(struct jg_report *report,
                                       bool (*each)(void *opaque, size_t index, const redisReply *reply), void *opaque);

@@ -136,25 +136,17 @@ ask_of_class(struct jg_report *report, const char *class_name, const char *now_t
                                                 "work",  "per_key",  "ahead", "paced"},
                              *const held_fields[] = {"n", "oldest"}, *const lease_fields[] = {"m", "tok"};
     const char *const live[] = {now_text, "+inf"};
-    const struct {
-        const char *command, *what;
-        const char *const *arguments;
-        size_t count;
-    } asked[] = {
-        {"HMGET", "stats", jg_tally_names, JG_TALLIES},
-        {"ZCOUNT", "run", live, 2},
-        {"HMGET", "limits", limits_fields, 9},
-        {"HLEN", "tkt", NULL, 0},
-        {"HMGET", "held", held_fields, 2},
-        {"HGETALL", "instances", NULL, 0},
-        {"GET", "epoch", NULL, 0},
-        {"HMGET", "lease", lease_fields, 2},
+    const struct jg_report_question asked[] = {
+        {"HMGET", "stats", "", jg_tally_names, JG_TALLIES},
+        {"ZCOUNT", "run", "", live, 2},
+        {"HMGET", "limits", "", limits_fields, 9},
+        {"HLEN", "tkt", "", NULL, 0},
+        {"HMGET", "held", "", held_fields, 2},
+        {"HGETALL", "instances", "", NULL, 0},
+        {"GET", "epoch", "", NULL, 0},
+        {"HMGET", "lease", "", lease_fields, 2},
     };
-    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
-        struct jg_buf key = jg_report_key(report, class_name, asked[i].what, "");
-        jg_report_add(report, asked[i].command, &key, asked[i].arguments, asked[i].count);
-        jg_buf_clear(&key);
-    }
+    jg_report_add_questions(report, class_name, asked, sizeof asked / sizeof asked[0]);
 }
 
 /* --- claims, walked --- */

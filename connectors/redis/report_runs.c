@@ -292,24 +292,15 @@ jg_redis_job_report(struct jg_store *store, const char *class_name, const char *
     *out = (struct jg_job_report){.chain_number = -1};
     enum jg_err err = jg_report_begin(&report, store);
     if (!err) {
-        const struct {
-            const char *command, *what, *id;
-            const char *const *arguments;
-            size_t count;
-        } asked[] = {
+        const struct jg_report_question asked[] = {
             {"HEXISTS", "tkt", "", member, 1},
             {"HMGET", "done:", jid, done_fields, 2},
             {"HMGET", "chain:", chain, chain_fields, 2},
             {"ZSCORE", "cap", "", member, 1},
             {"ZRANGE", "run", "", all, 3},
         };
-        jg_resp_command(&report.commands, "TIME", (char *)NULL);
-        report.count = 1;
-        for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
-            struct jg_buf key = jg_report_key(&report, class_name, asked[i].what, asked[i].id);
-            jg_report_add(&report, asked[i].command, &key, asked[i].arguments, asked[i].count);
-            jg_buf_clear(&key);
-        }
+        jg_report_add_time(&report);
+        jg_report_add_questions(&report, class_name, asked, sizeof asked / sizeof asked[0]);
         err = jg_report_ask(&report, read_job, &read);
     }
     return jg_report_end(&report, err);
@@ -363,22 +354,13 @@ jg_redis_key_report(struct jg_store *store, const char *class_name, const char *
     *out = (struct jg_key_report){.running = 0};
     enum jg_err err = jg_report_begin(&report, store);
     if (!err) {
-        const struct {
-            const char *command, *what, *id;
-            const char *const *arguments;
-            size_t count;
-        } asked[] = {
+        const struct jg_report_question asked[] = {
             {"ZSCORE", "heldk", "", member, 1},
             {"ZRANGE", "run:", limit_key, all, 3},
             {"HGETALL", "tkt", "", NULL, 0},
         };
-        jg_resp_command(&report.commands, "TIME", (char *)NULL);
-        report.count = 1;
-        for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
-            struct jg_buf key = jg_report_key(&report, class_name, asked[i].what, asked[i].id);
-            jg_report_add(&report, asked[i].command, &key, asked[i].arguments, asked[i].count);
-            jg_buf_clear(&key);
-        }
+        jg_report_add_time(&report);
+        jg_report_add_questions(&report, class_name, asked, sizeof asked / sizeof asked[0]);
         err = jg_report_ask(&report, read_key, &read);
     }
     return jg_report_end(&report, err);

@@ -20,6 +20,7 @@
 
 #include "memory_rewind.h"
 #include "store_support.h"
+#include "story.h"
 
 #define JOBS 14
 #define TENANTS 3
@@ -29,7 +30,6 @@
 #define RENEW_MS (RUN_TTL_MS / 3)
 #define GRACE_MS (RUN_TTL_MS / 3 + 2000)
 #define MOST_STEP_MS 700
-#define HISTORY_BYTES 32768
 
 enum place { QUEUED, HELD, RESUMED, RUNNING, ENDED };
 
@@ -44,7 +44,7 @@ struct job {
 };
 
 struct world {
-    uint64_t random;
+    struct story story;
     struct jg_memory_class class;
     struct jg_memory_class *snapshot;
     int64_t now_ms;
@@ -52,41 +52,18 @@ struct world {
     struct job jobs[JOBS];
     int64_t per_key[CONSUMERS], limit[CONSUMERS];
     unsigned lives[CONSUMERS]; /* counts deaths: another life is another instance */
-    char history[HISTORY_BYTES];
-    size_t history_bytes;
 };
 
 struct tally {
     unsigned runs, holds, grants, keys, struck;
 };
 
-static unsigned
-pick(struct world *world, unsigned below)
-{
-    world->random ^= world->random << 13;
-    world->random ^= world->random >> 7;
-    world->random ^= world->random << 17;
-    return (unsigned)((world->random >> 11) % below);
-}
-
-static void
-note(struct world *world, const char *fmt, ...)
-{
-    va_list args;
-    size_t left = sizeof world->history - world->history_bytes;
-    va_start(args, fmt);
-    int size = vsnprintf(world->history + world->history_bytes, left, fmt, args);
-    va_end(args);
-    if (size > 0 && (size_t)size < left)
-        world->history_bytes += (size_t)size;
-}
-
 static void
 judge(struct world *world, bool holds, const char *promise, const struct job *job)
 {
     if (holds)
         return;
-    fprintf(stderr, "%sbroken for job %d: %s\n", world->history, (int)(job - world->jobs), promise);
+    fprintf(stderr, "%sbroken for job %d: %s\n", world->story.history, (int)(job - world->jobs), promise);
     fail();
 }
 
@@ -94,7 +71,7 @@ judge(struct world *world, bool holds, const char *promise, const struct job *jo
 static void
 apply(struct world *world, struct jg_op *op)
 {
-    for (unsigned again = 1 + !pick(world, 6); again; again--)
+    for (unsigned again = 1 + !pick(&world->story, 6); again; again--)
         assert_int_equal(jg_memory_apply(&world->class, world->now_ms, op), JG_OK);
 }
 
@@ -140,10 +117,10 @@ come_up(struct world *world, struct tally *tally, struct job *job, unsigned cons
              world->step);
     struct jg_op op = operation(world, job, JG_OP_ADMIT, consumer);
     op.resumed = job->place == RESUMED;
-    op.last_try = pick(world, 2);
-    op.hold_max = pick(world, 4) ? 0 : 3;
+    op.last_try = pick(&world->story, 2);
+    op.hold_max = pick(&world->story, 4) ? 0 : 3;
     apply(world, &op);
-    note(world, "%d: job %d of tenant %u at consumer %u (%d of a key, %d): %d, %s\n", world->step,
+    note(&world->story, "%d: job %d of tenant %u at consumer %u (%d of a key, %d): %d, %s\n", world->step,
          (int)(job - world->jobs), job->tenant, consumer, (int)op.per_key, (int)op.limit, op.verdict,
          jg_reason_name(op.reason));
     if (op.verdict == JG_HOLD) {
@@ -168,9 +145,9 @@ static void
 finish(struct world *world, struct job *job)
 {
     struct jg_op op = operation(world, job, JG_OP_COMPLETE, job->consumer);
-    op.leave = !pick(world, 5);
+    op.leave = !pick(&world->story, 5);
     apply(world, &op);
-    note(world, "%d: job %d %s\n", world->step, (int)(job - world->jobs), op.leave ? "leaves" : "ends");
+    note(&world->story, "%d: job %d %s\n", world->step, (int)(job - world->jobs), op.leave ? "leaves" : "ends");
     job->place = op.leave ? QUEUED : ENDED;
 }
 
@@ -193,25 +170,25 @@ resume(struct world *world, struct tally *tally)
             continue;
         held[op.item_count] = job;
         items[op.item_count] = job->jid;
-        keys[op.item_count++] = pick(world, 8) ? job->limit_key : NULL;
+        keys[op.item_count++] = pick(&world->story, 8) ? job->limit_key : NULL;
     }
     op.held_in = (int64_t)op.item_count;
     apply(world, &op);
     for (size_t i = 0; i < op.item_count; i++) {
-        if (grants[i] != JG_GRANT_YES || !pick(world, 5)) /* its resumer died */
+        if (grants[i] != JG_GRANT_YES || !pick(&world->story, 5)) /* its resumer died */
             continue;
         held[i]->place = RESUMED;
         tally->grants++;
     }
-    note(world, "%d: %d of %d are granted\n", world->step, (int)op.granted, (int)op.item_count);
+    note(&world->story, "%d: %d of %d are granted\n", world->step, (int)op.granted, (int)op.item_count);
 }
 
 static void
 mark(struct world *world)
 {
-    const char *const items[] = {world->jobs[pick(world, JOBS)].limit_key};
+    const char *const items[] = {world->jobs[pick(&world->story, JOBS)].limit_key};
     struct jg_op op = {.kind = JG_OP_MARK, .class_name = "Class", .items = items, .item_count = 1};
-    op.leave = pick(world, 3);
+    op.leave = pick(&world->story, 3);
     apply(world, &op);
 }
 
@@ -219,7 +196,7 @@ mark(struct world *world)
 static void
 die(struct world *world, unsigned consumer)
 {
-    note(world, "%d: consumer %u dies\n", world->step, consumer);
+    note(&world->story, "%d: consumer %u dies\n", world->step, consumer);
     world->lives[consumer]++;
     for (int i = 0; i < JOBS; i++)
         if (world->jobs[i].place == RUNNING && world->jobs[i].consumer == consumer)
@@ -229,7 +206,7 @@ die(struct world *world, unsigned consumer)
 static void
 pass_time(struct world *world)
 {
-    world->now_ms += 1 + pick(world, MOST_STEP_MS);
+    world->now_ms += 1 + pick(&world->story, MOST_STEP_MS);
     for (int i = 0; i < JOBS; i++) {
         struct job *job = &world->jobs[i];
         if (job->place != RUNNING || world->now_ms - job->renewed_ms < RENEW_MS)
@@ -245,9 +222,9 @@ pass_time(struct world *world)
 static void
 strike(struct world *world, struct tally *tally)
 {
-    unsigned fate = pick(world, 4);
+    unsigned fate = pick(&world->story, 4);
     static const char *const names[] = {"restarts", "is emptied", "is copied", "is taken back"};
-    note(world, "%d: the store %s\n", world->step, names[fate]);
+    note(&world->story, "%d: the store %s\n", world->step, names[fate]);
     tally->struck++;
     if (fate == 2) {
         memory_snapshot_destroy(world->snapshot);
@@ -270,15 +247,15 @@ strike(struct world *world, struct tally *tally)
 static void
 take_step(struct world *world, struct tally *tally)
 {
-    struct job *job = &world->jobs[pick(world, JOBS)];
-    switch (pick(world, 12)) {
+    struct job *job = &world->jobs[pick(&world->story, JOBS)];
+    switch (pick(&world->story, 12)) {
     case 0:
-        if (!pick(world, 8))
+        if (!pick(&world->story, 8))
             strike(world, tally);
         return;
     case 1:
-        if (!pick(world, 4))
-            die(world, pick(world, CONSUMERS));
+        if (!pick(&world->story, 4))
+            die(world, pick(&world->story, CONSUMERS));
         return;
     case 2:
         mark(world);
@@ -296,7 +273,7 @@ take_step(struct world *world, struct tally *tally)
         if (job->place == RUNNING)
             finish(world, job);
         else if (job->place == QUEUED || job->place == RESUMED)
-            come_up(world, tally, job, pick(world, CONSUMERS));
+            come_up(world, tally, job, pick(&world->story, CONSUMERS));
     }
 }
 
@@ -305,17 +282,17 @@ live(uint64_t seed, struct tally *tally)
 {
     static struct world world;
     static const int64_t limits[] = {0, 0, 2, 4};
-    world = (struct world){.random = seed * 0x9e3779b97f4a7c15u + 1, .now_ms = 1700000000000};
+    world = (struct world){.story.random = seed * 0x9e3779b97f4a7c15u + 1, .now_ms = 1700000000000};
     jg_memory_class_init(&world.class);
-    note(&world, "seed %llu\n", (unsigned long long)seed);
-    int64_t limit = limits[pick(&world, 4)];
+    note(&world.story, "seed %llu\n", (unsigned long long)seed);
+    int64_t limit = limits[pick(&world.story, 4)];
     for (unsigned i = 0; i < CONSUMERS; i++) {
-        world.per_key[i] = 1 + (int64_t)pick(&world, 2);
+        world.per_key[i] = 1 + (int64_t)pick(&world.story, 2);
         world.limit[i] = limit;
     }
     for (int i = 0; i < JOBS; i++) {
         struct job *job = &world.jobs[i];
-        job->tenant = pick(&world, TENANTS);
+        job->tenant = pick(&world.story, TENANTS);
         snprintf(job->jid, sizeof job->jid, "%s", jid_of((unsigned)i, 1));
         snprintf(job->limit_key, sizeof job->limit_key, "%s", limit_key_of(job->tenant));
     }
@@ -324,13 +301,6 @@ live(uint64_t seed, struct tally *tally)
         take_step(&world, tally);
     memory_flush(&world.class);
     memory_snapshot_destroy(world.snapshot);
-}
-
-static uint64_t
-number_from(const char *variable, uint64_t otherwise)
-{
-    const char *text = getenv(variable);
-    return text ? strtoull(text, NULL, 10) : otherwise;
 }
 
 static void

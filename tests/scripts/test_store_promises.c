@@ -21,6 +21,7 @@
 
 #include "memory_rewind.h"
 #include "store_support.h"
+#include "story.h"
 
 #define JOBS 9
 #define PARTITIONS 2
@@ -29,7 +30,6 @@
 #define PROVISIONAL_MS 1000
 #define TTL_MS 4000
 #define RUN_TTL_MS 2000
-#define HISTORY_BYTES 32768
 
 enum fate { UNBORN, SENT, DROPPED };
 enum report { UNREPORTED, ACKED, FAILED };
@@ -50,7 +50,7 @@ struct message {
 };
 
 struct world {
-    uint64_t random;
+    struct story story;
     struct jg_memory_class class;
     struct jg_memory_class *snapshot;
     int64_t now_ms;
@@ -63,41 +63,18 @@ struct world {
     unsigned instances;
     int last_start, last_end; /* steps in which a job last started, ended */
     char key[JG_KEY_CHARS + 1];
-    char history[HISTORY_BYTES];
-    size_t history_bytes;
 };
 
 struct tally {
     unsigned duplicates, skips, runs, holds, passed;
 };
 
-static unsigned
-pick(struct world *world, unsigned below)
-{
-    world->random ^= world->random << 13;
-    world->random ^= world->random >> 7;
-    world->random ^= world->random << 17;
-    return (unsigned)((world->random >> 11) % below);
-}
-
-static void
-note(struct world *world, const char *fmt, ...)
-{
-    va_list args;
-    size_t left = sizeof world->history - world->history_bytes;
-    va_start(args, fmt);
-    int size = vsnprintf(world->history + world->history_bytes, left, fmt, args);
-    va_end(args);
-    if (size > 0 && (size_t)size < left)
-        world->history_bytes += (size_t)size;
-}
-
 static void
 judge(struct world *world, bool holds, const char *promise, int job)
 {
     if (holds)
         return;
-    print_error("%sbroken for job %d: %s\n", world->history, job, promise);
+    print_error("%sbroken for job %d: %s\n", world->story.history, job, promise);
     fail();
 }
 
@@ -121,7 +98,7 @@ operate(struct world *world, enum jg_op_kind kind, int job)
         op.candidate_of = world->jobs[message->candidate_of].jid;
     op.limit = kind == JG_OP_ADMIT && world->paused ? -1 : 0;
     /* Every operation may be repeated at once: its first answer was lost. */
-    for (unsigned again = 1 + !pick(world, 6); again; again--)
+    for (unsigned again = 1 + !pick(&world->story, 6); again; again--)
         assert_int_equal(jg_memory_apply(&world->class, world->now_ms, &op), JG_OK);
     op.member = NULL;
     return op;
@@ -148,7 +125,7 @@ produce(struct world *world, struct tally *tally, enum jg_dedup mode)
     snprintf(message->jid, sizeof message->jid, "%s-%020x", world->key, (unsigned)job);
     struct jg_op op = operate(world, JG_OP_CLAIM, job);
     int other = op.claimed == JG_ORIGINAL ? -1 : job_by_jid(world, op.original);
-    message->unclaimed = !pick(world, 10);
+    message->unclaimed = !pick(&world->story, 10);
     message->fate = SENT;
     if (!message->unclaimed && op.claimed == JG_DUPLICATE) {
         message->fate = DROPPED;
@@ -157,7 +134,7 @@ produce(struct world *world, struct tally *tally, enum jg_dedup mode)
     } else if (!message->unclaimed && op.claimed == JG_CANDIDATE) {
         message->candidate_of = other;
     }
-    note(world, "%d: produce %d %s: %s %d%s\n", world->step, job, jg_dedup_name(mode), words[op.claimed], other,
+    note(&world->story, "%d: produce %d %s: %s %d%s\n", world->step, job, jg_dedup_name(mode), words[op.claimed], other,
          message->unclaimed ? ", answer lost" : "");
 }
 
@@ -167,10 +144,10 @@ persist(struct world *world, int job)
     struct message *message = &world->jobs[job];
     if (message->fate != SENT || message->persisted)
         return;
-    unsigned partition = pick(world, PARTITIONS);
+    unsigned partition = pick(&world->story, PARTITIONS);
     message->persisted = true;
     world->log[partition][world->length[partition]++] = job;
-    note(world, "%d: persist %d on %u\n", world->step, job, partition);
+    note(&world->story, "%d: persist %d on %u\n", world->step, job, partition);
 }
 
 static void
@@ -179,9 +156,9 @@ deliver_report(struct world *world, int job)
     struct message *message = &world->jobs[job];
     if (message->fate != SENT || message->report)
         return;
-    message->report = message->persisted && pick(world, 8) ? ACKED : FAILED;
+    message->report = message->persisted && pick(&world->story, 8) ? ACKED : FAILED;
     message->pending = !message->unclaimed;
-    note(world, "%d: %s %d\n", world->step, message->report == ACKED ? "acked" : "failed", job);
+    note(&world->story, "%d: %s %d\n", world->step, message->report == ACKED ? "acked" : "failed", job);
 }
 
 static void
@@ -194,7 +171,8 @@ settle(struct world *world, struct tally *tally, int job)
     struct jg_op op = operate(world, message->report == ACKED ? JG_OP_CONFIRM : JG_OP_RELEASE, job);
     message->pending = false;
     tally->passed += world->class.tallies[JG_TALLY_PASSED] > passed;
-    note(world, "%d: %s %d: %d\n", world->step, message->report == ACKED ? "confirm" : "release", job, op.changed);
+    note(&world->story, "%d: %s %d: %d\n", world->step, message->report == ACKED ? "confirm" : "release", job,
+         op.changed);
 }
 
 static void
@@ -210,7 +188,7 @@ kill_producer(struct world *world, int job)
 {
     struct message *message = &world->jobs[job];
     if (message->fate == SENT && (!message->report || message->pending))
-        note(world, "%d: the producer of %d dies\n", world->step, job);
+        note(&world->story, "%d: the producer of %d dies\n", world->step, job);
     message->pending = false;
     message->unclaimed = true;
 }
@@ -219,7 +197,7 @@ kill_producer(struct world *world, int job)
 static void
 come_again(struct world *world, int job)
 {
-    unsigned partition = pick(world, PARTITIONS);
+    unsigned partition = pick(&world->story, PARTITIONS);
     world->log[partition][world->length[partition]++] = job;
 }
 
@@ -233,7 +211,7 @@ consume(struct world *world, struct tally *tally, unsigned partition)
     struct message *message = &world->jobs[job];
     message->instance = world->instances;
     struct jg_op op = operate(world, JG_OP_ADMIT, job);
-    note(world, "%d: admit %d on instance %u: %s\n", world->step, job, message->instance, words[op.verdict]);
+    note(&world->story, "%d: admit %d on instance %u: %s\n", world->step, job, message->instance, words[op.verdict]);
     if (op.verdict == JG_HOLD) {
         come_again(world, job);
         tally->holds++;
@@ -259,12 +237,13 @@ crash_consumer(struct world *world)
         int most = 0;
         while (most < world->position[partition] && !world->jobs[world->log[partition][most]].running)
             most++;
-        world->position[partition] = (int)pick(world, (unsigned)most + 1);
+        world->position[partition] = (int)pick(&world->story, (unsigned)most + 1);
     }
     for (int job = 0; job < world->job_count; job++)
         world->jobs[job].running = false;
     world->instances++;
-    note(world, "%d: the consumer dies, goes on at %d and %d\n", world->step, world->position[0], world->position[1]);
+    note(&world->story, "%d: the consumer dies, goes on at %d and %d\n", world->step, world->position[0],
+         world->position[1]);
 }
 
 static void
@@ -274,7 +253,7 @@ finish(struct world *world, int job, bool crash)
     if (!message->running)
         return;
     world->last_end = world->step;
-    note(world, "%d: finish %d\n", world->step, job);
+    note(&world->story, "%d: finish %d\n", world->step, job);
     if (crash) {
         crash_consumer(world);
         return;
@@ -291,41 +270,41 @@ renew(struct world *world, int job)
         return;
     struct jg_op op = operate(world, JG_OP_RENEW, job);
     message->epoch = op.epoch;
-    note(world, "%d: renew %d: %d\n", world->step, job, op.changed);
+    note(&world->story, "%d: renew %d: %d\n", world->step, job, op.changed);
 }
 
 static void
 strike(struct world *world)
 {
-    switch (pick(world, 12)) {
+    switch (pick(&world->story, 12)) {
     case 0:
-        note(world, "%d: new epoch\n", world->step);
+        note(&world->story, "%d: new epoch\n", world->step);
         world->now_ms++;
         jg_memory_start_epoch(&world->class, world->now_ms);
         return;
     case 1:
-        note(world, "%d: flush\n", world->step);
+        note(&world->story, "%d: flush\n", world->step);
         world->now_ms++;
         memory_flush(&world->class);
         return;
     case 2:
     case 3:
-        note(world, "%d: snapshot\n", world->step);
+        note(&world->story, "%d: snapshot\n", world->step);
         memory_snapshot_destroy(world->snapshot);
         world->snapshot = memory_snapshot(&world->class);
         return;
     case 4:
     case 5:
         if (world->snapshot) {
-            note(world, "%d: rewind\n", world->step);
+            note(&world->story, "%d: rewind\n", world->step);
             memory_rewind(&world->class, world->snapshot);
             world->now_ms++;
             jg_memory_start_epoch(&world->class, world->now_ms);
         }
         return;
     default:
-        world->now_ms += 200 + (int64_t)pick(world, 1500);
-        note(world, "%d: now %lld\n", world->step, (long long)world->now_ms);
+        world->now_ms += 200 + (int64_t)pick(&world->story, 1500);
+        note(&world->story, "%d: now %lld\n", world->step, (long long)world->now_ms);
         return;
     }
 }
@@ -343,15 +322,15 @@ may_hold(const struct world *world)
 static void
 take_step(struct world *world, struct tally *tally, enum jg_dedup mode)
 {
-    int job = world->job_count ? (int)pick(world, (unsigned)world->job_count) : 0;
+    int job = world->job_count ? (int)pick(&world->story, (unsigned)world->job_count) : 0;
     if (mode == JG_DEDUP_NONE)
-        mode = pick(world, 2) ? JG_DEDUP_UNTIL_EXECUTED : JG_DEDUP_UNTIL_EXECUTING;
-    world->now_ms += 1 + pick(world, 20);
-    if (world->job_count == 0 || !pick(world, 6)) {
+        mode = pick(&world->story, 2) ? JG_DEDUP_UNTIL_EXECUTED : JG_DEDUP_UNTIL_EXECUTING;
+    world->now_ms += 1 + pick(&world->story, 20);
+    if (world->job_count == 0 || !pick(&world->story, 6)) {
         produce(world, tally, mode);
         return;
     }
-    switch (pick(world, 20)) {
+    switch (pick(&world->story, 20)) {
     case 0:
         kill_producer(world, job);
         return;
@@ -369,7 +348,7 @@ take_step(struct world *world, struct tally *tally, enum jg_dedup mode)
         return;
     case 5:
     case 6:
-        finish(world, job, !pick(world, 8));
+        finish(world, job, !pick(&world->story, 8));
         return;
     case 7:
     case 8:
@@ -388,8 +367,8 @@ take_step(struct world *world, struct tally *tally, enum jg_dedup mode)
         persist(world, job);
         return;
     default:
-        world->paused = !pick(world, 4) && may_hold(world);
-        consume(world, tally, pick(world, PARTITIONS));
+        world->paused = !pick(&world->story, 4) && may_hold(world);
+        consume(world, tally, pick(&world->story, PARTITIONS));
         world->paused = false;
         return;
     }
@@ -416,10 +395,10 @@ live(uint64_t seed, enum jg_dedup mode, struct tally *tally)
 {
     static struct world world;
     world = (struct world){
-        .random = seed * 0x9e3779b97f4a7c15u + 1, .now_ms = 1700000000000, .last_start = -1, .last_end = -1};
+        .story.random = seed * 0x9e3779b97f4a7c15u + 1, .now_ms = 1700000000000, .last_start = -1, .last_end = -1};
     jg_memory_class_init(&world.class);
     snprintf(world.key, sizeof world.key, "%032x", 7u);
-    note(&world, "seed %llu\n", (unsigned long long)seed);
+    note(&world.story, "seed %llu\n", (unsigned long long)seed);
     for (; world.step < STEPS; world.step++)
         take_step(&world, tally, mode);
     drain(&world, tally);
@@ -435,13 +414,6 @@ live(uint64_t seed, enum jg_dedup mode, struct tally *tally)
     }
     memory_flush(&world.class);
     memory_snapshot_destroy(world.snapshot);
-}
-
-static uint64_t
-number_from(const char *variable, uint64_t otherwise)
-{
-    const char *text = getenv(variable);
-    return text ? strtoull(text, NULL, 10) : otherwise;
 }
 
 static void

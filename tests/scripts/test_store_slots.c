@@ -19,13 +19,13 @@
 
 #include "memory_rewind.h"
 #include "store_support.h"
+#include "story.h"
 
 #define JOBS 8
 #define INSTANCES 3
 #define STEPS 120
 #define RUN_TTL_MS 1000
 #define SLOT_TTL_MS 2500
-#define HISTORY_BYTES 32768
 
 struct run {
     char jid[JG_JID_CHARS + 1];
@@ -37,14 +37,12 @@ struct run {
 };
 
 struct world {
-    uint64_t random;
+    struct story story;
     struct jg_memory_class class;
     struct jg_memory_class *snapshot;
     int64_t now_ms;
     int step;
     struct run runs[JOBS];
-    char history[HISTORY_BYTES];
-    size_t history_bytes;
 };
 
 struct tally {
@@ -53,33 +51,12 @@ struct tally {
 
 static const int64_t capacities[INSTANCES] = {2, 3, 4};
 
-static unsigned
-pick(struct world *world, unsigned below)
-{
-    world->random ^= world->random << 13;
-    world->random ^= world->random >> 7;
-    world->random ^= world->random << 17;
-    return (unsigned)((world->random >> 11) % below);
-}
-
-static void
-note(struct world *world, const char *fmt, ...)
-{
-    va_list args;
-    size_t left = sizeof world->history - world->history_bytes;
-    va_start(args, fmt);
-    int size = vsnprintf(world->history + world->history_bytes, left, fmt, args);
-    va_end(args);
-    if (size > 0 && (size_t)size < left)
-        world->history_bytes += (size_t)size;
-}
-
 static void
 judge(struct world *world, bool holds, const char *promise)
 {
     if (holds)
         return;
-    fprintf(stderr, "%sbroken: %s\n", world->history, promise);
+    fprintf(stderr, "%sbroken: %s\n", world->story.history, promise);
     fail();
 }
 
@@ -118,7 +95,7 @@ operate(struct world *world, enum jg_op_kind kind, struct run *run)
                        .slot_ttl_ms = SLOT_TTL_MS,
                        .done_ttl_ms = 100,
                        .grace_ms = RUN_TTL_MS / 2,
-                       .resumed = kind == JG_OP_ADMIT && pick(world, 2),
+                       .resumed = kind == JG_OP_ADMIT && pick(&world->story, 2),
                        .last_try = true,
                        .member = member,
                        .epoch_in = run->epoch};
@@ -126,7 +103,7 @@ operate(struct world *world, enum jg_op_kind kind, struct run *run)
     if (kind == JG_OP_FREE)
         op.member = NULL;
     /* Every operation may be repeated at once: its first answer was lost. */
-    for (unsigned again = 1 + !pick(world, 6); again; again--) {
+    for (unsigned again = 1 + !pick(&world->story, 6); again; again--) {
         assert_int_equal(jg_memory_apply(&world->class, world->now_ms, &op), JG_OK);
         judge(world, taken(world) <= most, "no more slots than the number of who starts a job");
     }
@@ -137,11 +114,11 @@ operate(struct world *world, enum jg_op_kind kind, struct run *run)
 static void
 admit(struct world *world, struct tally *tally, struct run *run)
 {
-    run->instance = pick(world, INSTANCES);
-    run->life += pick(world, 2);
+    run->instance = pick(&world->story, INSTANCES);
+    run->life += pick(&world->story, 2);
     struct jg_op op = operate(world, JG_OP_ADMIT, run);
-    note(world, "%d: admit %s on %u.%u: %d %s, %d slots\n", world->step, run->jid + 48, run->instance, run->life,
-         op.verdict, jg_reason_name(op.reason), (int)taken(world));
+    note(&world->story, "%d: admit %s on %u.%u: %d %s, %d slots\n", world->step, run->jid + 48, run->instance,
+         run->life, op.verdict, jg_reason_name(op.reason), (int)taken(world));
     run->running = op.verdict == JG_RUN;
     tally->starts += op.verdict == JG_RUN;
     tally->holds += op.verdict == JG_HOLD && op.reason == JG_REASON_CAPACITY;
@@ -160,7 +137,7 @@ renew(struct world *world, struct tally *tally, struct run *run)
         return;
     bool had = is_taken(world, run->jid);
     struct jg_op op = operate(world, JG_OP_RENEW, run);
-    note(world, "%d: renew %s: %d\n", world->step, run->jid + 48, op.changed);
+    note(&world->story, "%d: renew %s: %d\n", world->step, run->jid + 48, op.changed);
     run->running = op.changed;
     run->epoch = op.epoch;
     run->expires_ms = world->now_ms + RUN_TTL_MS;
@@ -176,7 +153,7 @@ complete(struct world *world, struct run *run)
     struct jg_op op = operate(world, JG_OP_COMPLETE, run);
     bool waits = op.load_now >= capacities[run->instance];
     judge(world, !op.next[0] || op.load_now < 0 || op.next_waits == waits, "a successor waits when there is no slot");
-    note(world, "%d: complete %s, load %d\n", world->step, run->jid + 48, (int)op.load_now);
+    note(&world->story, "%d: complete %s, load %d\n", world->step, run->jid + 48, (int)op.load_now);
     run->running = false;
     memcpy(run->jid, op.next[0] ? op.next : run->jid, sizeof run->jid);
 }
@@ -185,23 +162,23 @@ static void
 release(struct world *world, struct tally *tally, struct run *run)
 {
     int64_t number = jg_jid_number(run->jid);
-    bool former = number > 0 && pick(world, 3);
+    bool former = number > 0 && pick(&world->story, 3);
     if (former) {
         struct run other = *run;
-        int back = 1 + (int)pick(world, number > 2 ? 3 : (unsigned)number);
+        int back = 1 + (int)pick(&world->story, number > 2 ? 3 : (unsigned)number);
         other.jid[JG_CHAIN_CHARS] = '\0';
         strcpy(other.jid, link_of_chain(other.jid, (unsigned)(number - back)));
         bool was = is_taken(world, other.jid);
         struct jg_op op = {.kind = JG_OP_FREE, .class_name = "Class", .jid = other.jid};
         assert_int_equal(jg_memory_apply(&world->class, world->now_ms, &op), JG_OK);
         judge(world, op.changed == was && !is_taken(world, other.jid), "a release frees what is taken");
-        note(world, "%d: free %s: %d\n", world->step, other.jid + 48, op.changed);
+        note(&world->story, "%d: free %s: %d\n", world->step, other.jid + 48, op.changed);
         tally->frees += op.changed;
         tally->unknown += !op.changed;
         return;
     }
     (void)operate(world, JG_OP_FREE, run);
-    note(world, "%d: free %s\n", world->step, run->jid + 48);
+    note(&world->story, "%d: free %s\n", world->step, run->jid + 48);
     run->has_slot = false;
     judge(world, !is_taken(world, run->jid), "what was freed is free");
 }
@@ -209,13 +186,13 @@ release(struct world *world, struct tally *tally, struct run *run)
 static void
 lose(struct world *world)
 {
-    switch (pick(world, 4)) {
+    switch (pick(&world->story, 4)) {
     case 0:
         memory_flush(&world->class);
         break;
     case 1:
         jg_memory_start_epoch(&world->class, ++world->now_ms);
-        note(world, "%d: new epoch\n", world->step);
+        note(&world->story, "%d: new epoch\n", world->step);
         return;
     case 2:
         memory_snapshot_destroy(world->snapshot);
@@ -228,7 +205,7 @@ lose(struct world *world)
         break;
     }
     jg_memory_start_epoch(&world->class, ++world->now_ms);
-    note(world, "%d: data lost\n", world->step);
+    note(&world->story, "%d: data lost\n", world->step);
     for (int i = 0; i < JOBS; i++)
         world->runs[i].has_slot = false; /* so far as is known */
 }
@@ -236,15 +213,15 @@ lose(struct world *world)
 static void
 take_step(struct world *world, struct tally *tally)
 {
-    struct run *run = &world->runs[pick(world, JOBS)];
-    world->now_ms += 1 + pick(world, 40);
-    switch (pick(world, 24)) {
+    struct run *run = &world->runs[pick(&world->story, JOBS)];
+    world->now_ms += 1 + pick(&world->story, 40);
+    switch (pick(&world->story, 24)) {
     case 0:
         lose(world);
         return;
     case 1:
-        world->now_ms += pick(world, RUN_TTL_MS * 3);
-        note(world, "%d: now %lld\n", world->step, (long long)world->now_ms);
+        world->now_ms += pick(&world->story, RUN_TTL_MS * 3);
+        note(&world->story, "%d: now %lld\n", world->step, (long long)world->now_ms);
         return;
     case 2:
         run->running = false; /* its consumer dies */
@@ -276,9 +253,9 @@ static void
 live(uint64_t seed, struct tally *tally)
 {
     static struct world world;
-    world = (struct world){.random = seed * 0x9e3779b97f4a7c15u + 1, .now_ms = 1700000000000};
+    world = (struct world){.story.random = seed * 0x9e3779b97f4a7c15u + 1, .now_ms = 1700000000000};
     jg_memory_class_init(&world.class);
-    note(&world, "seed %llu\n", (unsigned long long)seed);
+    note(&world.story, "seed %llu\n", (unsigned long long)seed);
     for (unsigned i = 0; i < JOBS; i++)
         snprintf(world.runs[i].jid, sizeof world.runs[i].jid, "%032x-%020x", 7u, i);
     for (; world.step < STEPS; world.step++) {
@@ -294,13 +271,6 @@ live(uint64_t seed, struct tally *tally)
     judge(&world, taken(&world) == 0, "every slot comes back by its TTL");
     memory_flush(&world.class);
     memory_snapshot_destroy(world.snapshot);
-}
-
-static uint64_t
-number_from(const char *variable, uint64_t otherwise)
-{
-    const char *text = getenv(variable);
-    return text ? strtoull(text, NULL, 10) : otherwise;
 }
 
 static void
