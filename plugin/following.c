@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where the application stores or commits offsets, it never sees a skipped or a held message, so it commits none of
  * them: after a restart they would all come again, and what is held would be held twice. So we commit for it, but only
- * past such messages that follow directly on what it has committed itself. */
+ * past such messages that follow directly on what it has committed itself. Our commit may be under way when the
+ * application makes a higher one; should ours come second, its own is made once more. Nothing is ever stored for it:
+ * what librdkafka has stored cannot be read, and would be overwritten by less. */
 #include <string.h>
 
 #include "plugin/gate.h"
@@ -47,11 +49,13 @@ take_one(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *of, const 
         bool wanted = !of;
         for (int j = 0; of && j < of->cnt && !wanted; j++)
             wanted = of->elems[j].partition == each->partition && strcmp(of->elems[j].topic, each->topic) == 0;
-        if (!wanted || each->hands_off)
+        if (!wanted)
             continue;
-        *offset = jg_offsets_take_safe(each);
+        if (of)
+            each->following = -1; /* the last one: it goes behind what is on its way */
+        *offset = jg_offsets_take_follow(each);
         *out = each;
-        if (*offset > each->committed && *offset > each->first)
+        if (*offset >= 0)
             return true;
     }
     return false;
@@ -94,6 +98,18 @@ is_wanted(struct jg_gate *gate)
     return wanted;
 }
 
+/* It could not be committed. */
+static void
+drop(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *list)
+{
+    pthread_mutex_lock(&gate->lock);
+    for (int i = 0; i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *each = &list->elems[i];
+        jg_offsets_commit_failed(&gate->unseen_offsets, each->topic, each->partition, each->offset);
+    }
+    pthread_mutex_unlock(&gate->lock);
+}
+
 void
 jg_following_tend(struct jg_gate *gate)
 {
@@ -104,13 +120,10 @@ jg_following_tend(struct jg_gate *gate)
         list = collect(gate, NULL);
     if (!list)
         return;
-    if (gate->client.auto_commit) {
-        (void)rdk->offsets_store(gate->rk, list);
-    } else {
-        if (!gate->commits)
-            gate->commits = rdk->queue_new(gate->rk);
-        (void)rdk->commit_queue(gate->rk, list, gate->commits, NULL, NULL);
-    }
+    if (!gate->commits)
+        gate->commits = rdk->queue_new(gate->rk);
+    if (rdk->commit_queue(gate->rk, list, gate->commits, NULL, NULL))
+        drop(gate, list);
     rdk->topic_partition_list_destroy(list);
 }
 
@@ -136,11 +149,7 @@ jg_following_flush(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *
     rd_kafka_topic_partition_list_t *list;
     if (!gate->client.commits_itself || !(list = collect(gate, partitions)))
         return;
-    if (gate->client.auto_commit) {
-        (void)rdk->offsets_store(gate->rk, list); /* committed with the revocation */
-    } else {
-        (void)jg_following_commit(gate, list, FLUSH_MS);
-    }
+    (void)jg_following_commit(gate, list, FLUSH_MS);
     rdk->topic_partition_list_destroy(list);
 }
 

@@ -471,14 +471,20 @@ jg_gate_end_unseen(struct jg_gate *gate, struct jg_run *run, const char *how)
 /* --- committed --- */
 
 void
-jg_gate_committed(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *offsets, int64_t now_ms)
+jg_gate_committed(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *offsets, rd_kafka_resp_err_t err,
+                  int64_t now_ms)
 {
     for (int i = 0; offsets && i < offsets->cnt; i++) {
         const rd_kafka_topic_partition_t *each = &offsets->elems[i];
         struct jg_run *ended = NULL;
-        if (each->err || each->offset < 0)
+        if (each->offset < 0)
             continue;
         pthread_mutex_lock(&gate->lock);
+        if (err || each->err) {
+            jg_offsets_commit_failed(&gate->unseen_offsets, each->topic, each->partition, each->offset);
+            pthread_mutex_unlock(&gate->lock);
+            continue;
+        }
         if (gate->completion == JG_COMPLETION_COMMIT)
             ended = jg_inflight_take(&gate->inflight, each->topic, each->partition, 0, each->offset);
         if (gate->client.commits_itself) {

@@ -170,8 +170,9 @@ void jg_gate_consume(struct jg_gate *gate, rd_kafka_message_t *rkmessage, int64_
  * resumer that looks whether held jobs are served. Once; cheap then. Thread: the application's poller. */
 void jg_gate_start_consuming(struct jg_gate *gate);
 
-/* Offsets were committed. Thread: librdkafka's; never blocks. */
-void jg_gate_committed(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *offsets, int64_t now_ms);
+/* Offsets were committed, or (`err`, or the error of a partition) were not. Thread: librdkafka's; never blocks. */
+void jg_gate_committed(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *offsets, rd_kafka_resp_err_t err,
+                       int64_t now_ms);
 
 /* The rebalance callback of a consumer whose offsets or runs we look after: ends what has to end, then calls the
  * application's own callback, or does what librdkafka does without one. Thread: the application's poller. */

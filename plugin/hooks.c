@@ -69,8 +69,8 @@ on_commit(rd_kafka_t *rk, const rd_kafka_topic_partition_list_t *offsets, rd_kaf
 {
     struct jg_gate *gate = opaque;
     (void)rk;
-    if (!err && gate->generation == jg_process_generation())
-        jg_gate_committed(gate, offsets, jg_clock_ms());
+    if (gate->generation == jg_process_generation())
+        jg_gate_committed(gate, offsets, err, jg_clock_ms());
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 

@@ -54,7 +54,7 @@ add(struct jg_offsets *offsets, const char *topic, int32_t number, int64_t offse
     }
     partition->partition = number;
     partition->first = partition->next = offset;
-    partition->stored = partition->held = partition->committed = -1;
+    partition->stored = partition->held = partition->committed = partition->following = -1;
     offsets->partitions[offsets->count++] = partition;
     return partition;
 }
@@ -161,19 +161,46 @@ jg_offsets_committed(struct jg_offsets *offsets, const char *topic, int32_t numb
     size_t below = 0;
     if (!partition)
         return;
-    bool ours = offset == partition->stored && offset != partition->committed;
-    if (!ours && offset < partition->committed)
-        partition->hands_off = true;
-    if (!ours)
+    if (offset == partition->following) {
+        partition->following = -1;
+        partition->lowered = offset < partition->committed;
+    } else {
+        partition->hands_off |= offset < partition->committed;
         partition->committed = offset;
-    if (!ours && offset < partition->stored)
-        partition->stored = -1; /* it went back behind what was committed for it: that is due once more */
+        if (offset < partition->stored)
+            partition->stored = -1; /* it went back behind what was committed for it: that is due once more */
+    }
     while (below < partition->open_count && partition->open[below] < offset)
         below++;
     if (below == 0)
         return;
     partition->open_count -= below;
     memmove(partition->open, &partition->open[below], partition->open_count * sizeof(int64_t));
+}
+
+void
+jg_offsets_commit_failed(struct jg_offsets *offsets, const char *topic, int32_t number, int64_t offset)
+{
+    struct jg_partition *partition = jg_offsets_find(offsets, topic, number);
+    if (!partition || offset != partition->following)
+        return;
+    partition->following = -1;
+    partition->stored = -1;
+}
+
+int64_t
+jg_offsets_take_follow(struct jg_partition *partition)
+{
+    if (partition->hands_off || partition->following >= 0)
+        return -1;
+    int64_t offset = jg_offsets_take_safe(partition);
+    if (partition->lowered && offset <= partition->committed)
+        offset = partition->committed;
+    else if (offset <= partition->committed || offset <= partition->first)
+        return -1;
+    partition->lowered = false;
+    partition->following = offset;
+    return offset;
 }
 
 int64_t

@@ -24,6 +24,8 @@ struct jg_partition {
     int64_t held;      /* the lowest offset that was held back and has not come again; -1: none */
     bool storing;      /* a thread is about to store: it looks again when it is done */
     int64_t committed; /* the application's own last commit that was seen; -1: none */
+    int64_t following; /* what is being committed for the application; -1: nothing is on its way */
+    bool lowered;      /* that arrived after a higher commit of the application's own, which is due once more */
     bool hands_off;    /* the application's commits do not tell what is finished: nothing is committed for it */
 };
 
@@ -55,12 +57,18 @@ int64_t jg_offsets_hold(struct jg_partition *partition, int64_t offset);
 /* The message is finished. Unknown partitions and offsets (revoked since, or sought over) are ignored. */
 void jg_offsets_finish(struct jg_offsets *offsets, const char *topic, int32_t partition, int64_t offset);
 
-/* The application has committed `offset`: what is below it is finished. Going backwards means that it wants messages
- * again, whatever is finished. */
+/* The group's offset has become `offset`, by a commit of the application or by the one for it: what is below is
+ * finished. An application that goes backwards wants messages again, whatever is finished. */
 void jg_offsets_committed(struct jg_offsets *offsets, const char *topic, int32_t partition, int64_t offset);
+/* A commit of `offset` failed. */
+void jg_offsets_commit_failed(struct jg_offsets *offsets, const char *topic, int32_t partition, int64_t offset);
 
 /* The offset to store: everything below it is finished. -1: nothing new since the last one that was taken. */
 int64_t jg_offsets_take_safe(struct jg_partition *partition);
+
+/* The offset to commit for the application, which sees neither what is skipped nor what is held. -1: none, or one is on
+ * its way. It must be committed now, and its result told with jg_offsets_committed or jg_offsets_commit_failed. */
+int64_t jg_offsets_take_follow(struct jg_partition *partition);
 
 /* The partition was taken away, or assigned anew. */
 void jg_offsets_forget(struct jg_offsets *offsets, const char *topic, int32_t partition);

@@ -150,9 +150,9 @@ run_job(struct app_handle *handle, rd_kafka_message_t *message, const json_t *cm
     const char *how = json_string_value(json_object_get(cmd, "settle"));
     app_emit("start", app_message(handle, message));
     work(handle, integer(cmd, "job_ms", 0));
+    app_emit("end", app_message(handle, message)); /* the next one may start before a commit returns */
     if (how)
         settle(handle, message, how);
-    app_emit("end", app_message(handle, message));
 }
 
 /* Run jobs until told to stop, or until "max" of them ran. */

@@ -134,6 +134,55 @@ a_commit_finishes_what_is_below_it(void **state)
     jg_offsets_clear(&offsets);
 }
 
+/* The application's job at 6 is under way when we commit for it past the skipped 5; it commits 7 meanwhile. */
+static void
+a_commit_for_the_application_never_stays_below_its_own(void **state)
+{
+    struct jg_offsets offsets = {.count = 0};
+    (void)state;
+    begin(&offsets, 4);
+    begin(&offsets, 5);
+    jg_offsets_finish(&offsets, TOPIC, 0, 5);
+    begin(&offsets, 6);
+    jg_offsets_committed(&offsets, TOPIC, 0, 5);
+    struct jg_partition *partition = jg_offsets_find(&offsets, TOPIC, 0);
+    assert_int_equal(jg_offsets_take_follow(partition), 6);
+    begin(&offsets, 7);
+    jg_offsets_finish(&offsets, TOPIC, 0, 7);
+    jg_offsets_committed(&offsets, TOPIC, 0, 7);
+    assert_int_equal(jg_offsets_take_follow(partition), -1); /* ours is on its way */
+    jg_offsets_committed(&offsets, TOPIC, 0, 6);             /* and comes second */
+    assert_false(partition->hands_off);
+    assert_int_equal(jg_offsets_take_follow(partition), 8);
+    jg_offsets_commit_failed(&offsets, TOPIC, 0, 8);
+    assert_int_equal(jg_offsets_take_follow(partition), 8);
+    jg_offsets_committed(&offsets, TOPIC, 0, 8);
+    assert_int_equal(jg_offsets_take_follow(partition), -1);
+    jg_offsets_clear(&offsets);
+}
+
+/* As above, and there is nothing above it to commit: what it had committed is. */
+static void
+a_commit_of_the_application_that_was_lowered_is_made_again(void **state)
+{
+    struct jg_offsets offsets = {.count = 0};
+    (void)state;
+    begin(&offsets, 4);
+    begin(&offsets, 5);
+    jg_offsets_finish(&offsets, TOPIC, 0, 5);
+    begin(&offsets, 6);
+    jg_offsets_committed(&offsets, TOPIC, 0, 5);
+    struct jg_partition *partition = jg_offsets_find(&offsets, TOPIC, 0);
+    assert_int_equal(jg_offsets_take_follow(partition), 6);
+    jg_offsets_committed(&offsets, TOPIC, 0, 7);
+    jg_offsets_committed(&offsets, TOPIC, 0, 6);
+    assert_int_equal(jg_offsets_take_follow(partition), 7);
+    jg_offsets_committed(&offsets, TOPIC, 0, 7);
+    assert_int_equal(jg_offsets_take_follow(partition), -1);
+    assert_int_equal(partition->committed, 7);
+    jg_offsets_clear(&offsets);
+}
+
 static void
 a_commit_that_goes_back_is_the_applications_own_affair(void **state)
 {
@@ -195,6 +244,8 @@ main(void)
         cmocka_unit_test(a_message_of_which_something_is_untold_is_not_stored_even_when_sought_back),
         cmocka_unit_test(a_revoked_partition_is_forgotten),
         cmocka_unit_test(a_commit_finishes_what_is_below_it),
+        cmocka_unit_test(a_commit_for_the_application_never_stays_below_its_own),
+        cmocka_unit_test(a_commit_of_the_application_that_was_lowered_is_made_again),
         cmocka_unit_test(a_commit_that_goes_back_is_the_applications_own_affair),
         cmocka_unit_test(the_safe_offset_is_never_past_an_open_message),
     };
