@@ -43,6 +43,7 @@ enum jg_gauge {
 
 /* At most so many items in one TAKE, PLACE, DROP or MARK. */
 #define JG_OP_MAX_ITEMS 1000
+#define JG_OP_BUSY_MOST 512 /* runs and tickets whose partitions TAKE tells */
 #define JG_DONE_TTL_MS 600000
 #define JG_MARK_MS 600000                   /* that jobs of a key are held is believed for so long */
 #define JG_CHAIN_TTL_MS INT64_C(2592000000) /* 30 days: a chain may be held for long */
@@ -127,6 +128,8 @@ struct jg_op {
     const char *limit_key; /* ADMIT, RENEW, COMPLETE: of the job's limit by its key, JG_KEY_CHARS hex digits; NULL:
                               its class has none */
     int64_t per_key;       /* ADMIT, SYNC: how many jobs of one value of limit.key run at once; 0: the class has none */
+    const char *origin;    /* TAKE: the topic whose partitions `busy` tells; NULL: none */
+    int32_t *busy;         /* ... the caller's room for JG_OP_BUSY_MOST of them */
     int64_t held_in;       /* TAKE: how many are held, counted in the holding topics; negative: not known */
     int64_t oldest_held_in; /* TAKE: since when the oldest is, Unix ms; 0: none is, or not known */
     int64_t ahead_in;       /* TAKE: so many tickets more than slots are free, where resume.ahead is auto */
@@ -167,9 +170,11 @@ struct jg_op {
                                   * those at which slots got free while jobs were held */
     int64_t max_age_now_ms;      /* TAKE: hold.max.age.ms as last told; 0: none */
     int64_t running, tickets;    /* TAKE: after it */
-    int64_t left_ms;             /* LEAD: until the present leader's time is over; its own when it leads */
-    int64_t generation;          /* LEAD, ANNOUNCE: counts announcements */
-    char other[256];             /* LEAD: the instance that leads. GROUP: the group that has the topic; empty: none */
+    size_t busy_count;  /* TAKE: of `busy`: the partition of each run, and of each ticket that was placed, in no
+                         * order; 0 too when there are more than JG_OP_BUSY_MOST */
+    int64_t left_ms;    /* LEAD: until the present leader's time is over; its own when it leads */
+    int64_t generation; /* LEAD, ANNOUNCE: counts announcements */
+    char other[256];    /* LEAD: the instance that leads. GROUP: the group that has the topic; empty: none */
 };
 
 /* How SYNC stores, and the scripts are told, that the load is by slots: no gauge's key begins so. */

@@ -182,6 +182,20 @@ look_at_grants(struct jg_resumer *resumer, struct jg_held_topic *topic, int64_t 
     return barred;
 }
 
+/* What is to come up in each partition: as the store tells, and what has just got a ticket. */
+static void
+count_loads(struct jg_held_topic *topic, const struct jg_asked *asked, size_t busy_count)
+{
+    struct jg_lanes *lanes = &topic->lanes;
+    for (int i = 0; i < lanes->row_count; i++)
+        lanes->rows[i].load = 0;
+    for (size_t i = 0; i < busy_count; i++)
+        if (asked->busy[i] < lanes->row_count)
+            lanes->rows[asked->busy[i]].load++;
+    for (size_t i = 0; i < asked->granted_count; i++)
+        asked->granted[i]->lane->row->load++;
+}
+
 /* Ask for tickets of one class; those that are granted join the transfers. True: there may be more. */
 static bool
 take(struct jg_resumer *resumer, struct jg_held_topic *topic, size_t most, int64_t now_ms)
@@ -197,6 +211,8 @@ take(struct jg_resumer *resumer, struct jg_held_topic *topic, size_t most, int64
         .item_count = asked->count,
         .limit_keys = asked->limit_keys,
         .grants = asked->grants,
+        .origin = topic->origin,
+        .busy = asked->busy,
         .held_in = jg_heads_count(resumer, topic),
         .oldest_held_in = jg_heads_oldest(topic),
         .grace_ms = jg_conf_grace_ms(resumer->options.conf, &policy),
@@ -215,6 +231,7 @@ take(struct jg_resumer *resumer, struct jg_held_topic *topic, size_t most, int64
         return jg_resumer_sync(resumer,
                                topic); /* nobody has told anything of the class: what this process is told counts */
     bool barred = look_at_grants(resumer, topic, op.per_key_now);
+    count_loads(topic, asked, op.busy_count);
     if (topic->lanes.left_out && asked->granted_count)
         jg_lanes_wake(&topic->lanes); /* what they take in the metadata was rounded up */
     bool more = !barred && (jg_lanes_more(&topic->lanes) || (asked->count && asked->granted_count == asked->count));

@@ -9,7 +9,8 @@
  *
  * Of each key at most as many jobs as may run of it are asked for at once. The lanes stand in a queue, those whose jobs
  * were found to have to wait for their key longest ago first. So each lane has its turn, however many there are and
- * however often something wakes the resumer. What is asked for at once goes by how long it is held. */
+ * however often something wakes the resumer. What is asked for at once goes by how soon it can start where it comes
+ * back to, and then by how long it is held. */
 #ifndef JG_CONNECTORS_KAFKA_LANES_H
 #define JG_CONNECTORS_KAFKA_LANES_H
 
@@ -83,7 +84,10 @@ struct jg_row {
     int64_t next_then;
     bool planned;
     size_t room;             /* bytes that are left for offsets resumed ahead */
-    struct jg_entry *cursor; /* while jobs are picked */
+    size_t load;             /* jobs of the class that run in the origin's partition, or have come back to it */
+    size_t load_then;        /* ... with those that are picked */
+    struct jg_entry *cursor; /* while jobs are picked: the next plain one */
+    size_t candidate;        /* ... and the next of the others */
 };
 
 /* All rows of a holding topic. */

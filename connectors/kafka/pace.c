@@ -11,13 +11,13 @@
 #define TURN_MOST_MS 5000 /* a decision is made once per lead_ms, but no less often */
 #define TURN_STARTS 2     /* times the limit: with fewer starts it takes longer ... */
 #define TURN_FEW_MS 2000  /* ... but no longer than that */
-#define EARLY_MS 10       /* so much before a slot is free its job may come up: half of the default resume.wait.ms */
+#define EARLY_MS 10       /* so much before a slot is free its job may come up: less than resume.wait.ms */
 #define STEP_MOST 32      /* a raise is by no larger a factor */
 #define IDLE_FINE 0.015   /* of the slots */
 #define IDLE_MANY 0.5
 #define IDLE_OTHER 0.2    /* more: what was learned of another time does not count */
-#define MISS_MS 25        /* of a consumer's time: resume.wait.ms, and then the job is held again */
-#define MISSES_WORTH 0.1  /* of the time that runs take may go to misses ... */
+#define MISS_MS 50        /* of a consumer's time: the default of resume.wait.ms, and then the job is held again */
+#define MISSES_WORTH 0.2  /* of the time that runs take may go to misses ... */
 #define MISSES_LEAST 0.05 /* ... but so many misses a start are fine in any case ... */
 #define MISSES_MOST 1.0   /* ... and so many are too many */
 #define RUSH 1.1          /* tickets go out by no more than so many times what slots take, and what may miss */

@@ -173,6 +173,7 @@ jg_lanes_begin(struct jg_lanes *lanes)
         struct jg_row *row = &lanes->rows[i];
         size_t used = row->gone.count ? jg_passed_bytes(&row->gone, row->next) : 0;
         row->room = used < JG_PASSED_BYTES_MAX ? JG_PASSED_BYTES_MAX - used : 0;
+        row->load_then = row->load;
     }
 }
 
@@ -203,10 +204,14 @@ struct picking {
     size_t count;
 };
 
+/* By partition, and there by how long they are held. */
 static int
 compare(const void *left, const void *right)
 {
     const struct candidate *one = left, *other = right;
+    const struct jg_row *row = one->entry->lane->row, *other_row = other->entry->lane->row;
+    if (row != other_row)
+        return row->number < other_row->number ? -1 : 1;
     if (one->since_ms != other->since_ms)
         return one->since_ms < other->since_ms ? -1 : 1;
     return one->number < other->number ? -1 : one->number > other->number;
@@ -284,43 +289,64 @@ pick_keyed(struct picking *picking)
     }
 }
 
-/* The plain lane whose next job is held longest; NULL: none has one. */
+/* The row's next candidate. NULL: it has none, or a plain job goes first. */
+static struct candidate *
+candidate_of(const struct picking *picking, const struct jg_row *row)
+{
+    struct candidate *next = row->candidate < picking->count ? &picking->list[row->candidate] : NULL;
+    if (!next || next->entry->lane->row != row || (row->cursor && row->cursor->held_since_ms < next->since_ms))
+        return NULL;
+    return next;
+}
+
+/* The row whose next job comes up soonest where it goes back to: a worker does its partition's jobs one after the
+ * other. Of several, the one whose job is held longest. NULL: none has one. */
 static struct jg_row *
-longest_held(const struct jg_lanes *lanes)
+next_row(const struct picking *picking)
 {
     struct jg_row *best = NULL;
-    for (int i = 0; i < lanes->row_count; i++) {
-        struct jg_row *row = &lanes->rows[i];
-        if (row->cursor && (!best || row->cursor->held_since_ms < best->cursor->held_since_ms))
+    int64_t best_since_ms = 0;
+    for (int i = 0; i < picking->lanes->row_count; i++) {
+        struct jg_row *row = &picking->lanes->rows[i];
+        const struct candidate *candidate = candidate_of(picking, row);
+        int64_t since_ms = candidate ? candidate->since_ms : row->cursor ? row->cursor->held_since_ms : INT64_MAX;
+        if (!candidate && !row->cursor)
+            continue;
+        if (!best || row->load_then < best->load_then ||
+            (row->load_then == best->load_then && since_ms < best_since_ms)) {
             best = row;
+            best_since_ms = since_ms;
+        }
     }
     return best;
 }
 
-/* Plain lanes and the candidates, by how long they are held. */
 static size_t
 merge(struct picking *picking, struct jg_entry **out)
 {
-    size_t count = 0, keyed = 0;
+    size_t count = 0;
+    struct jg_row *row;
     for (int i = 0; i < picking->lanes->row_count; i++) {
-        struct jg_row *row = &picking->lanes->rows[i];
+        row = &picking->lanes->rows[i];
         row->cursor = front_of(picking, &row->plain);
+        row->candidate = picking->count;
     }
-    while (count < picking->ask->most) {
-        struct jg_row *row = longest_held(picking->lanes);
-        const struct candidate *candidate = keyed < picking->count ? &picking->list[keyed] : NULL;
-        if (candidate && (!row || candidate->since_ms <= row->cursor->held_since_ms)) {
+    for (size_t i = picking->count; i-- > 0;)
+        picking->list[i].entry->lane->row->candidate = i;
+    while (count < picking->ask->most && (row = next_row(picking))) {
+        const struct candidate *candidate = candidate_of(picking, row);
+        if (candidate) {
             out[count++] = candidate->entry;
-            keyed++;
-        } else if (row && jg_lanes_may_pass(row->cursor)) {
+            row->candidate++;
+        } else if (jg_lanes_may_pass(row->cursor)) {
             out[count++] = row->cursor;
             row->cursor = row->cursor->next;
-        } else if (row) {
+        } else {
             picking->lanes->left_out++;
             row->cursor = NULL;
-        } else {
-            break;
+            continue;
         }
+        row->load_then++;
     }
     return count;
 }

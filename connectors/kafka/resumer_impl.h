@@ -71,6 +71,7 @@ struct jg_asked {
     const char *items[JG_RESUME_MOST]; /* the jids */
     const char *limit_keys[JG_RESUME_MOST];
     unsigned char grants[JG_RESUME_MOST];
+    int32_t busy[JG_OP_BUSY_MOST];
     struct jg_transfer missing[JG_RESUME_MOST];
     size_t count, granted_count;
 };

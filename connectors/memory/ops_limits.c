@@ -146,6 +146,37 @@ tell_pace(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
         class->paced = op->ahead_in;
 }
 
+static void
+add_busy(const char *position, struct jg_op *op)
+{
+    size_t bytes = strlen(op->origin);
+    const char *at = strncmp(position, op->origin, bytes) == 0 && position[bytes] == '/' ? position + bytes + 1 : NULL;
+    char *end;
+    long number = at && *at >= '0' && *at <= '9' ? strtol(at, &end, 10) : -1;
+    if (number >= 0 && number <= INT32_MAX && *end == '/' && !strchr(end + 1, '/'))
+        op->busy[op->busy_count++] = (int32_t)number;
+}
+
+/* Where jobs of this topic run, or have come back to. */
+static void
+tell_busy(const struct jg_memory_class *class, struct jg_op *op)
+{
+    op->busy_count = 0;
+    if (!op->origin || op->running + op->tickets > JG_OP_BUSY_MOST)
+        return;
+    for (struct jg_map_entry *run = NULL; (run = jg_map_next(&class->run, run));) {
+        const char *instance = strchr(run->key, '@');
+        const char *position = instance ? strchr(instance + 1, '@') : NULL;
+        if (position)
+            add_busy(position + 1, op);
+    }
+    for (struct jg_map_entry *each = NULL; (each = jg_map_next(&class->tickets, each));) {
+        const struct jg_memory_ticket *ticket = (const struct jg_memory_ticket *)each;
+        if (ticket->position)
+            add_busy(ticket->position, op);
+    }
+}
+
 enum jg_err
 jg_memory_take(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
 {
@@ -169,6 +200,7 @@ jg_memory_take(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
     op->running = (int64_t) class->run.count;
     op->tickets = (int64_t) class->tickets.count;
     tell_pace(class, now_ms, op);
+    tell_busy(class, op);
     if (op->held_in >= 0) {
         class->held = op->held_in > op->granted ? op->held_in - op->granted : 0;
         class->oldest_held_ms = class->held ? op->oldest_held_in : 0;

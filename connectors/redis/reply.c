@@ -260,13 +260,31 @@ read_grants(const redisReply *reply, const struct jg_op *op, int64_t granted)
     return yes == granted;
 }
 
+/* Decimal numbers, each with a blank behind it. */
+static bool
+read_busy(const redisReply *reply, struct jg_op *op)
+{
+    size_t count = 0;
+    const char *at = reply->str;
+    if (reply->type != REDIS_REPLY_STRING)
+        return false;
+    for (char *end; *at; at = end + 1) {
+        long number = *at >= '0' && *at <= '9' ? strtol(at, &end, 10) : -1;
+        if (number < 0 || number > INT32_MAX || *end != ' ' || !op->busy || count == JG_OP_BUSY_MOST)
+            return false;
+        op->busy[count++] = (int32_t)number;
+    }
+    op->busy_count = count;
+    return true;
+}
+
 bool
 jg_reply_take(const redisReply *reply, struct jg_op *op)
 {
     int64_t numbers[6], paced[5], per_key;
     enum jg_reason reason;
     struct gauge_read gauge;
-    if (!jg_reply_is_array(reply, 16) || !read_reason(reply->element[6], &reason) ||
+    if (!jg_reply_is_array(reply, 17) || !read_reason(reply->element[6], &reason) ||
         !read_gauge(reply->element[7], reply->element[8], &gauge))
         return false;
     for (size_t i = 0; i < 6; i++)
@@ -277,7 +295,7 @@ jg_reply_take(const redisReply *reply, struct jg_op *op)
             return false;
     if (numbers[0] < 0 || numbers[0] > JG_OP_MAX_ITEMS || numbers[4] < 0 || numbers[5] < 0 ||
         !jg_reply_integer(reply->element[10], &per_key) || per_key < 0 ||
-        !read_grants(reply->element[9], op, numbers[0]))
+        !read_grants(reply->element[9], op, numbers[0]) || !read_busy(reply->element[16], op))
         return false;
     op->granted = numbers[0];
     op->limit_now = numbers[1];

@@ -35,6 +35,7 @@ const char *const jg_script_arg_names[JG_SCRIPT_ARGS] = {
     [JG_SCRIPT_ARG_LOAD] = "load",
     [JG_SCRIPT_ARG_WORK] = "work",
     [JG_SCRIPT_ARG_ACTION] = "action",
+    [JG_SCRIPT_ARG_ORIGIN] = "origin",
     [JG_SCRIPT_ARG_TTL_MS] = "ttl_ms",
     [JG_SCRIPT_ARG_PROVISIONAL_MS] = "provisional_ms",
     [JG_SCRIPT_ARG_RUN_TTL_MS] = "run_ttl_ms",
@@ -133,7 +134,8 @@ const struct jg_script jg_scripts[JG_OP_KINDS] = {
                     .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_RUN, JG_SCRIPT_KEY_TKT,
                              JG_SCRIPT_KEY_HELD, JG_SCRIPT_KEY_LIMITS, JG_SCRIPT_KEY_LEASE, JG_SCRIPT_KEY_CAP},
                     .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_HELD_IN, JG_SCRIPT_ARG_OLDEST_HELD_IN,
-                             JG_SCRIPT_ARG_GRACE_MS, JG_SCRIPT_ARG_FRESH, JG_SCRIPT_ARG_AHEAD_IN, JG_SCRIPT_ARG_ITEMS},
+                             JG_SCRIPT_ARG_GRACE_MS, JG_SCRIPT_ARG_FRESH, JG_SCRIPT_ARG_AHEAD_IN, JG_SCRIPT_ARG_ORIGIN,
+                             JG_SCRIPT_ARG_ITEMS},
                     .read = jg_reply_take},
     [JG_OP_PLACE] = {.name = "place",
                      .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_TKT},
@@ -307,6 +309,9 @@ append_text(struct jg_buf *out, enum jg_script_arg arg, const char *prefix, cons
     case JG_SCRIPT_ARG_ACTION:
         jg_resp_text(out, op->action == JG_DUP_REJECT ? "reject" : "mark");
         return;
+    case JG_SCRIPT_ARG_ORIGIN:
+        jg_resp_text(out, op->origin ? op->origin : "");
+        return;
     case JG_SCRIPT_ARG_CHANNEL:
         jg_buf_text(&channel, prefix);
         jg_buf_text(&channel, JG_SCRIPT_CHANNEL);
@@ -324,7 +329,7 @@ append_text(struct jg_buf *out, enum jg_script_arg arg, const char *prefix, cons
 static bool
 is_text(enum jg_script_arg arg)
 {
-    return arg == JG_SCRIPT_ARG_CHANNEL || (arg >= JG_SCRIPT_ARG_RUN_ID && arg <= JG_SCRIPT_ARG_ACTION);
+    return arg == JG_SCRIPT_ARG_CHANNEL || (arg >= JG_SCRIPT_ARG_RUN_ID && arg <= JG_SCRIPT_ARG_ORIGIN);
 }
 
 /* What stands in an operation as a number or as a flag. */

@@ -214,6 +214,24 @@ def test_the_end_of_a_job_brings_a_held_one_back(make_site):
     wait_until(lambda: site.tickets() == 0, PATIENCE_S, "no ticket is left")
 
 
+def test_a_held_job_comes_back_where_no_other_runs_before_one_that_is_held_longer(make_site):
+    """A worker that is busy would let it wait, and its slot stand idle."""
+    site = make_site({LIMIT: 2, "jobgate.class.Mail.resume.ahead": 0, **NO_DEDUP}, partitions=2)
+    first, second = pair(site)
+    site.jobgate("pause", "Mail")
+    producer = site.producer()
+    jobs = [mail(number) for number in range(3)]
+    for number, (job, partition) in enumerate(zip(jobs, (0, 0, 1)), start=1):
+        producer.delivered(job, partition=partition)
+        (second if partition else first).next_error(SKIP)
+        site.await_held(number)
+    site.jobgate("unpause", "Mail")
+    assert first.next().jid == own_jid(jobs[0])
+    assert second.next().jid == own_jid(jobs[2])
+    site.await_running(2)
+    assert first.next().jid == own_jid(jobs[1])
+
+
 def test_a_job_held_in_a_classs_first_second_is_back_soon_after_a_slot_is_free(site):
     producer = site.producer()
     jobs = [mail(1), mail(2)]

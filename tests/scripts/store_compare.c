@@ -104,6 +104,16 @@ compare_tokens(struct comparison *cmp, unsigned lease, int64_t memory, int64_t r
     cmp->tokens[1][cmp->token_count++] = redis;
 }
 
+/* The partitions that are told, in whatever order: those of the jobs here are 0 and 1. */
+static size_t
+busy_of(const struct jg_op *op)
+{
+    size_t sum = 0;
+    for (size_t i = 0; op->kind == JG_OP_TAKE && i < op->busy_count; i++)
+        sum += op->busy[i] == 0 ? 1 : op->busy[i] == 1 ? 1000 : 1000000;
+    return sum;
+}
+
 static void
 compare_answers(struct comparison *cmp, unsigned key, const struct jg_op *memory, const struct jg_op *redis)
 {
@@ -123,6 +133,7 @@ compare_answers(struct comparison *cmp, unsigned key, const struct jg_op *memory
     compare_check(cmp, memory->load_now == redis->load_now && memory->gauge == redis->gauge, "load or gauge");
     compare_tokens(cmp, memory->lease == JG_LEASE_KEY ? key : KEYS, memory->token, redis->token);
     compare_check(cmp, memory->granted == redis->granted, "granted");
+    compare_check(cmp, busy_of(memory) == busy_of(redis), "busy");
     compare_check(cmp, memory->per_key_now == redis->per_key_now, "per_key");
     for (size_t i = 0; memory->kind == JG_OP_TAKE && i < memory->item_count; i++)
         compare_check(cmp, memory->grants[i] == redis->grants[i], "grants");
@@ -199,6 +210,7 @@ add_limits(struct comparison *cmp, struct jg_op *op)
     op->oldest_held_in = pick(cmp, 3);
     op->items = items;
     op->item_count = pick(cmp, 5);
+    op->origin = pick(cmp, 3) ? "jobs" : NULL;
     if (op->kind == JG_OP_PLACE)
         op->item_count = 2 * pick(cmp, 3);
     for (size_t i = 0; i < op->item_count; i++) {
@@ -401,6 +413,7 @@ step_operation(struct comparison *cmp)
     unsigned key, epoch, token;
     struct jg_op op = random_op(cmp, &key, &epoch, &token), answers[2];
     unsigned char grants[2][ITEMS];
+    static int32_t busy[2][JG_OP_BUSY_MOST];
     bool seen = pick(cmp, 2);
     /* Tokens of two leases are times, which may be the same on one side only. */
     unsigned lease = op.lease == JG_LEASE_KEY ? key : KEYS;
@@ -411,6 +424,7 @@ step_operation(struct comparison *cmp)
     for (int side = 0; side < 2; side++) {
         answers[side] = op;
         answers[side].grants = grants[side];
+        answers[side].busy = busy[side];
         answers[side].class_name = cmp->sides[side].class_name;
         answers[side].epoch_in = cmp->epochs[side][epoch];
         answers[side].token_in = tells ? cmp->tokens[side][token] : 0;

@@ -420,6 +420,43 @@ a_ticket_has_its_position_until_it_is_dropped(void **state)
     expect_run(admit_resumed('a', 1));
 }
 
+/* The partitions of a topic in whatever order, each as many times as it is told. */
+static void
+expect_busy(const char *origin, size_t none, size_t third)
+{
+    int32_t busy[JG_OP_BUSY_MOST];
+    size_t found[4] = {0};
+    struct jg_op op = operation(JG_OP_TAKE, 'a');
+    op.origin = origin;
+    op.busy = busy;
+    op = done(op);
+    for (size_t i = 0; i < op.busy_count; i++) {
+        assert_in_range(busy[i], 0, 3);
+        found[busy[i]]++;
+    }
+    assert_int_equal(found[0], none);
+    assert_int_equal(found[3], third);
+    assert_int_equal(found[1] + found[2], 0);
+}
+
+void
+a_take_tells_where_jobs_run_and_have_come_back_to(void **state)
+{
+    (void)state;
+    tell(3, 2);
+    expect_busy("jobs", 0, 0);
+    expect_run(admit_limited('a', 3)); /* in jobs/0 */
+    expect_grants(take("bcd", 3), 3, 3);
+    expect_busy("jobs", 1, 0); /* no ticket is placed yet */
+    assert_true(place('b', "jobs/3/99") && place('c', "jobs/3/100") && place('d', "jobs.more/3/101"));
+    expect_busy("jobs", 1, 2);
+    expect_busy("jobs.more", 0, 1);
+    expect_busy("job", 0, 0);
+    assert_int_equal(take("", 0).busy_count, 0); /* nobody asked */
+    assert_true(complete_on('a', 1) && drop('b'));
+    expect_busy("jobs", 0, 1);
+}
+
 void
 a_buried_job_leaves_its_claim_to_an_heir_or_ends_it(void **state)
 {

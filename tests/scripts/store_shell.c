@@ -112,6 +112,7 @@ carry_out(const struct word *word, unsigned key, unsigned number, size_t count)
     static char limit_keys[MOST_OPS][JG_KEY_CHARS + 1];
     static char members[MOST_OPS][JG_JID_CHARS + 32];
     static const char *items[MOST_OPS];
+    static int32_t busy[JG_OP_BUSY_MOST];
     static int64_t epoch, token; /* of the last admission */
     must(count > 0 && count <= MOST_OPS);
     size_t item_count = 0;
@@ -151,6 +152,8 @@ carry_out(const struct word *word, unsigned key, unsigned number, size_t count)
                                 .override_in = {.set = word->override, .limit = word->limit},
                                 .override_now = word->override,
                                 .items = items,
+                                .origin = kind == JG_OP_TAKE ? "jobs" : NULL,
+                                .busy = busy,
                                 .item_count = item_count,
                                 .dedup_ttl_ms = 60000,
                                 .dedup_provisional_ms = 60000,

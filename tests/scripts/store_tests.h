@@ -160,6 +160,7 @@
     X(a_take_stops_at_the_classs_bar_but_for_what_has_a_ticket)                                                        \
     X(a_take_answers_how_many_of_a_key_the_settings_allow)                                                             \
     X(a_take_is_told_what_is_known_of_its_items_and_refuses_nonsense)                                                  \
+    X(a_take_tells_where_jobs_run_and_have_come_back_to)                                                               \
     X(a_limit_by_key_holds_the_second_job_of_a_key_and_lets_another_key_run)                                           \
     X(each_instance_admits_by_its_own_number_of_a_key)                                                                 \
     X(newcomers_go_behind_held_jobs_of_their_own_key_only)                                                             \

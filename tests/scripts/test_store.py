@@ -83,10 +83,10 @@ COSTS = [
     ("claim 6 3", 6),
     ("limited 6 3", 11),  # held, the claim's owner
     ("sync 6 1", 6),
-    ("take 6 2", 8),  # no slot is free
+    ("take 6 2", 10),  # no slot is free
     ("complete 6 1", 7),  # nothing is held
-    ("take 6 2", 9),  # a ticket
-    ("take 6 2", 8),
+    ("take 6 2", 11),  # a ticket
+    ("take 6 2", 10),
     ("place 6 2", 4),
     ("drop 6 2", 3),
     ("bury 6 3", 6),
@@ -102,7 +102,7 @@ COSTS = [
     ("leased_renew 7 1", 9),
     ("leased_complete 7 1", 15),  # one is held
     ("leased_complete 7 1", 6),  # told again
-    ("take 6 2", 9),
+    ("take 6 2", 11),
     ("drop 6 2", 3),
     ("chained 8 1", 15),  # its gauge does not exist
     ("chained_complete 8 1", 17),  # a successor with a claim
@@ -118,7 +118,7 @@ COSTS = [
     ("keyed 9 2", 13),  # held
     ("keyed_renew 9 1", 8),
     ("keyed_sync 9 1", 6),
-    ("take 9 2", 10),  # a ticket, among keys
+    ("take 9 2", 12),  # a ticket, among keys
     ("keyed_complete 9 1", 8),
     ("mark 9 1", 5),
     ("unmark 9 1", 4),

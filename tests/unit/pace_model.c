@@ -16,7 +16,7 @@
 #define GAP_MS 0.4 /* between two messages of a consumer */
 #define HOLD_MS 1.0
 #define ASK_AGAIN_MS 2.0
-#define WAIT_MS 20.0 /* resume.wait.ms */
+#define WAIT_MS 50.0 /* resume.wait.ms */
 #define POLL_MS 1000
 #define NEVER INFINITY
 

@@ -103,6 +103,29 @@ without_keys_those_held_longest_go_first_and_each_partition_in_order(void **stat
     jg_lanes_clear(&lanes);
 }
 
+/* A worker does the jobs of its partition one after the other. */
+static void
+those_that_come_up_behind_nobody_go_first(void **state)
+{
+    struct jg_lanes lanes;
+    struct jg_entry *out[MOST];
+    (void)state;
+    assert_true(jg_lanes_init(&lanes, 3));
+    lanes.rows[0].load = 1; /* one runs there */
+    add(&lanes, 0, 0, -1, 1);
+    add(&lanes, 1, 0, -1, 2);
+    add(&lanes, 1, 1, -1, 3);
+    add(&lanes, 2, 0, 1, 4); /* with a key and without */
+    add(&lanes, 2, 1, 2, 5);
+    for (int round = 0; round < 2; round++) { /* what was picked and not resumed is not behind itself */
+        assert_int_equal(pick(&lanes, MOST, 1, out), 5);
+        const int64_t since[] = {2, 4, 1, 3, 5};
+        for (int i = 0; i < 5; i++)
+            assert_int_equal(out[i]->held_since_ms, since[i]);
+    }
+    jg_lanes_clear(&lanes);
+}
+
 static void
 of_each_key_as_many_are_asked_for_as_may_run(void **state)
 {
@@ -419,6 +442,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_jid_is_what_it_was),
         cmocka_unit_test(without_keys_those_held_longest_go_first_and_each_partition_in_order),
+        cmocka_unit_test(those_that_come_up_behind_nobody_go_first),
         cmocka_unit_test(of_each_key_as_many_are_asked_for_as_may_run),
         cmocka_unit_test(no_lane_is_starved),
         cmocka_unit_test(what_was_asked_in_vain_is_not_asked_again_before_the_next_wake_and_what_is_new_is),

@@ -220,9 +220,12 @@ what_was_learned_stays_while_nothing_is_held(void **state)
     (void)state;
     (void)model_run(model, 5000);
     struct jg_pace pace = *model_pace(model);
+    struct jg_pace_look look = pace.last;
+    look.now_ms += 100;
+    look.held = look.tickets = look.running = 0;
+    jg_pace_see(&pace, &look); /* of the time until then something may be learned */
     double ahead = pace.ahead;
     assert_at_least(ahead, 5);
-    struct jg_pace_look look = pace.last;
     for (int i = 0; i < 1000; i++) {
         look.now_ms += 100;
         look.held = look.tickets = look.running = 0;

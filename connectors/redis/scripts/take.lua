@@ -1,13 +1,13 @@
 -- take: tickets for the jobs that are held longest
 -- KEYS  1 epoch  2 stats  3 run  4 tkt  5 held  6 limits  7 lease  8 cap
--- ARGV  1 run_id  2 held_in  3 oldest_held_in  4 grace_ms  5 fresh  6 ahead_in  7 items
+-- ARGV  1 run_id  2 held_in  3 oldest_held_in  4 grace_ms  5 fresh  6 ahead_in  7 origin  8 items
 -- OUT   {granted, limit, ahead, max_age_ms, running, tickets, reason, load, gauge, grants, per_key, now,
---       completed, missed, waited_ms, idle}     granted: how many; ahead: as told, -1 for auto; grants: a letter for
+--       completed, missed, waited_ms, idle, busy}  granted: how many; ahead: as told, -1 for auto; grants: a letter for
 --       each item, (y)es, (k)ey, (n)o; reason: none, grace, limit, capacity, lease, key; gauge: fine, absent, wrong;
---       completed and what follows: only with auto, else 0
+--       completed to idle: only with auto, else 0; busy: the origin's partitions, with blanks behind them
 -- TIME  the server's, never the caller's
 -- AGAIN the same items are granted again
--- COST  inner commands: 6, 1 more when held_in is told, 1 more with items, 1 more for each new ticket; 1 or 2 more
+-- COST  inner commands: 6, 2 more with an origin, 1 more when held_in is told, 1 more with items, 1 more for each new ticket; 1 or 2 more
 --       with a lease of the class, 2 with a capacity; with a lease of job keys 1, and 1 or 2 for each key that is asked
 --       about; with a limit by key 1, and 1 for each key; 1 more when runs have expired; with a
 --       limit and ahead=auto 1, and 1 when ahead_in is new
@@ -23,6 +23,8 @@
 
 -- Where only keys bound them: newcomers look through all.
 local TICKETS_MOST = 1000
+-- JG_OP_BUSY_MOST of store.h.
+local BUSY_MOST = 512
 
 local held_in = tonumber(ARGV[2])
 local now = now_ms()
@@ -94,6 +96,27 @@ local function key_waits(jid, limit_key)
     return nil
 end
 
+-- Where jobs of this topic run, or have come back to.
+local function busy_of(origin)
+    local found, head = {}, origin .. '/'
+    local function add(position)
+        local number = string.sub(position, 1, #head) == head and string.match(position, '^(%d+)/%d+$', #head + 1)
+        found[#found + 1] = number and number .. ' ' or nil
+    end
+    if running + tickets > BUSY_MOST then
+        return ''
+    end
+    -- A user whose rights are those that an earlier version asked for goes without: what comes next is the oldest.
+    for _, member in ipairs(redis.pcall('ZRANGE', KEYS[3], 0, -1)) do
+        add(position_of(member))
+    end
+    local all = redis.call('HGETALL', KEYS[4])
+    for index = 2, #all, 2 do
+        add(string.match(all[index], '^%d+ (%S*)') or '')
+    end
+    return table.concat(found)
+end
+
 local allowed = gives and math.max(0, may_take())
 local granted, grants, given = 0, {}, {}
 
@@ -127,10 +150,10 @@ local function grant(jid, limit_key, ticket)
 end
 
 local jids, limit_keys = {}, {}
-for index = 7, #ARGV do
-    jids[index - 6], limit_keys[index - 6] = string.match(ARGV[index], '^(%S+) ?(%S*)')
+for index = 8, #ARGV do
+    jids[index - 7], limit_keys[index - 7] = string.match(ARGV[index], '^(%S+) ?(%S*)')
 end
-local there = gives and gated and ARGV[7] and redis.call('HMGET', KEYS[4], unpack(jids)) or {}
+local there = gives and gated and ARGV[8] and redis.call('HMGET', KEYS[4], unpack(jids)) or {}
 local barred = 0
 for index, jid in ipairs(jids) do
     local limit_key = limit_keys[index] ~= '' and limit_keys[index] or '-'
@@ -144,12 +167,12 @@ elseif held_in > granted then
 elseif held_in >= 0 then
     redis.call('DEL', KEYS[5])
 end
-local reason = granted == 0 and ARGV[7] and bar or 'none'
+local reason = granted == 0 and ARGV[8] and bar or 'none'
 if (limit or -1) >= 0 and not gives then
     reason = 'grace'
 end
 local out = {granted, limit or 0, auto and -1 or ahead, tonumber(told[4]) or 0, running, tickets, reason, load, trouble,
-             table.concat(grants), per_key, now, 0, 0, 0, 0}
+             table.concat(grants), per_key, now, 0, 0, 0, 0, ARGV[7] ~= '' and busy_of(ARGV[7]) or ''}
 -- What the resumer finds its next ahead_in by; `idle` begins anew before it grows too large for a number.
 if auto and (limit or 0) > 0 then
     if told[9] ~= ARGV[6] then
