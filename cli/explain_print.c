@@ -81,6 +81,8 @@ print_claim(const struct jg_claim_report *claim, const char *class_name)
         printf("Newest candidate: %s.\n", claim->newest_candidate);
     if (claim->newest_acked_candidate[0])
         printf("Newest candidate that the broker has: %s.\n", claim->newest_acked_candidate);
+    if (claim->newest_follow_up[0])
+        printf("Newest follow-up that the broker has: %s. It runs after that job.\n", claim->newest_follow_up);
 }
 
 /* Does the store remember of the job itself what is told by print_known? */
@@ -97,6 +99,7 @@ print_job(const struct jg_explained *explained)
     const struct jg_claim_report *claim = &explained->claim;
     const struct jg_duplicate_report *duplicate = jg_explained_duplicate(explained, explained->jid);
     const char *jid = explained->jid;
+    bool follows = duplicate && duplicate->original_state == JG_CLAIM_RUNNING;
     if (claim->state != JG_CLAIM_NONE && strcmp(claim->owner, jid) == 0) {
         static const char *const stands[] = {
             [JG_CLAIM_NONE] = "",
@@ -107,8 +110,10 @@ print_job(const struct jg_explained *explained)
         };
         printf("Job %s %s. It holds the claim of its key.\n", jid, stands[claim->state]);
     } else if (duplicate && duplicate->candidate) {
-        printf("Job %s was sent as a candidate of %s:\nit runs when it is consumed, unless that one did by then.", jid,
-               duplicate->original);
+        printf("Job %s was sent as a candidate of %s%s:\n%s.", jid, duplicate->original,
+               follows ? ", which ran then" : "",
+               follows ? "it runs after that one, unless a newer one does"
+                       : "it runs when it is consumed, unless that one did by then");
         jg_cli_print_when(" That was at ", duplicate->at_ms);
         printf(".\n");
     } else if (duplicate) {
@@ -238,12 +243,13 @@ claim_json(const struct jg_claim_report *claim)
 {
     if (claim->state == JG_CLAIM_NONE)
         return json_null();
-    return json_pack("{s:s, s:b, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:o}", "state", jg_claim_state_name(claim->state),
-                     "old_epoch", claim->old_epoch, "dedup", jg_dedup_name(claim->dedup), "owner",
-                     text_or_null(claim->owner), "since_ms", (json_int_t)claim->since_ms, "ttl_ms",
-                     (json_int_t)claim->ttl_ms, "duplicates", (json_int_t)claim->duplicates, "member",
-                     text_or_null(claim->member), "newest_candidate", text_or_null(claim->newest_candidate),
-                     "newest_acked_candidate", text_or_null(claim->newest_acked_candidate));
+    return json_pack(
+        "{s:s, s:b, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "state", jg_claim_state_name(claim->state),
+        "old_epoch", claim->old_epoch, "dedup", jg_dedup_name(claim->dedup), "owner", text_or_null(claim->owner),
+        "since_ms", (json_int_t)claim->since_ms, "ttl_ms", (json_int_t)claim->ttl_ms, "duplicates",
+        (json_int_t)claim->duplicates, "member", text_or_null(claim->member), "newest_candidate",
+        text_or_null(claim->newest_candidate), "newest_acked_candidate", text_or_null(claim->newest_acked_candidate),
+        "newest_follow_up", text_or_null(claim->newest_follow_up));
 }
 
 static json_t *

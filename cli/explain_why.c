@@ -24,6 +24,7 @@ static const char *const texts[] = {
     [JG_REASON_RETRY] = "it had failed, and waits for its backoff to be over",
     [JG_REASON_DONE] = "it had ended already",
     [JG_REASON_TAKEN] = "another run held the lease, so it was a no-op",
+    [JG_REASON_FOLLOW_UP] = "its original had not ended, or a newer follow-up might come",
     [JG_REASON_COPY] = "another copy of it, or a later one of its chain, was started",
 };
 

@@ -27,6 +27,7 @@ const char *const jg_tally_names[JG_TALLIES] = {
     [JG_TALLY_MISSED] = "missed",
     [JG_TALLY_SLOTS_FREED] = "slots_freed",
     [JG_TALLY_SLOTS_UNKNOWN] = "slots_unknown",
+    [JG_TALLY_FOLLOW_UPS] = "follow_ups",
 };
 
 enum jg_err
@@ -81,6 +82,9 @@ job_is_sound(const struct jg_op *op)
         strlen(op->jid) >= JG_MEMBER_MAX_BYTES)
         return false;
     if (op->kind == JG_OP_CLAIM && !jg_jid_valid(op->jid, strlen(op->jid)))
+        return false;
+    if (op->follow_up < 0 || (op->kind == JG_OP_ADMIT && op->follow_up && !op->candidate_of) ||
+        (op->kind == JG_OP_CLAIM && op->follows_up && op->dedup_ttl_ms <= 0))
         return false;
     return !op->candidate_of || jg_jid_valid(op->candidate_of, strlen(op->candidate_of));
 }

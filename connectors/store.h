@@ -79,10 +79,12 @@ struct jg_op {
     int64_t dedup_provisional_ms;
     enum jg_dup_action action; /* CLAIM: what would be done with a duplicate, for the record */
     const char *candidate_of;  /* ADMIT: the jid whose candidate this is; NULL: none */
-    const char *member;        /* ADMIT, RENEW, COMPLETE: `jid@instance@topic/partition/offset`, names this run.
-                                  SYNC, LEAD: the instance. GROUP: the consumer group that asks */
-    int64_t run_ttl_ms;        /* ADMIT, RENEW. SYNC: the class's limit.ttl.ms. LEAD, GROUP: how long it holds */
-    int64_t epoch_in;          /* RENEW, COMPLETE: the epoch that ADMIT answered with, or RENEW since; 0: not known */
+    bool follows_up;           /* CLAIM, RELEASE, RENEW, COMPLETE: the class's dedup.follow.up */
+    int64_t follow_up;  /* CLAIM (an output), CONFIRM, ADMIT, BURY: the number of this follow-up; 0: it is none */
+    const char *member; /* ADMIT, RENEW, COMPLETE: `jid@instance@topic/partition/offset`, names this run.
+                           SYNC, LEAD: the instance. GROUP: the consumer group that asks */
+    int64_t run_ttl_ms; /* ADMIT, RENEW. SYNC: the class's limit.ttl.ms. LEAD, GROUP: how long it holds */
+    int64_t epoch_in;   /* RENEW, COMPLETE: the epoch that ADMIT answered with, or RENEW since; 0: not known */
 
     int64_t limit;           /* ADMIT, SYNC: the settings' own; 0: none (and no slot is taken), negative: paused. An
                                 override goes over it, but in ADMIT only when this is not 0, or there is a lease or a
@@ -123,7 +125,7 @@ struct jg_op {
     /* TAKE: of each item, by its index. Borrowed. */
     const char *const *limit_keys; /* of the job's limit by its key, JG_KEY_CHARS hex digits each; NULL, as a whole or
                                       for an item: not known, or the class has none */
-    const bool *follow_ups;        /* NULL: none is. TAKE ignores them so far */
+    const bool *follow_ups;        /* held as such; NULL: none is */
     unsigned char *grants;         /* the caller's room for item_count answers, enum jg_grant; NULL: not asked for */
     const char *limit_key; /* ADMIT, RENEW, COMPLETE: of the job's limit by its key, JG_KEY_CHARS hex digits; NULL:
                               its class has none */
@@ -131,6 +133,7 @@ struct jg_op {
     const char *origin;    /* TAKE: the topic whose partitions `busy` tells; NULL: none */
     int32_t *busy;         /* ... the caller's room for JG_OP_BUSY_MOST of them */
     int64_t held_in;       /* TAKE: how many are held, counted in the holding topics; negative: not known */
+    int64_t follow_ups_in; /* TAKE: how many of them are held as follow-ups, as far as is known */
     int64_t oldest_held_in; /* TAKE: since when the oldest is, Unix ms; 0: none is, or not known */
     int64_t ahead_in;       /* TAKE: so many tickets more than slots are free, where resume.ahead is auto */
 
@@ -251,7 +254,7 @@ struct jg_class_report {
     struct {
         const char *name; /* static: claimed, duplicates, candidates, confirmed, passed, released, admitted, skipped,
                              completed, held, resumed, buried, noops, reenqueued, failed, runs_lost, leases_lost,
-                             missed, slots_freed, slots_unknown */
+                             missed, slots_freed, slots_unknown, follow_ups */
         int64_t value;
     } counters[24];
     size_t counter_count;
@@ -365,6 +368,7 @@ struct jg_claim_report {
     char member[JG_MEMBER_MAX_BYTES]; /* running: which run; else empty */
     char newest_candidate[JG_JID_CHARS + 1];
     char newest_acked_candidate[JG_JID_CHARS + 1];
+    char newest_follow_up[JG_JID_CHARS + 1]; /* that is in the log for sure, and may have to run after the owner */
 };
 
 struct jg_duplicate_report {

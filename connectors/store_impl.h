@@ -75,6 +75,7 @@ enum jg_tally {
     JG_TALLY_MISSED,        /* ticketed jobs that found no slot, and were held again */
     JG_TALLY_SLOTS_FREED,   /* capacity slots, by a release */
     JG_TALLY_SLOTS_UNKNOWN, /* releases of slots that there were not, or no more */
+    JG_TALLY_FOLLOW_UPS,    /* of the admitted */
     JG_TALLIES
 };
 extern const char *const jg_tally_names[JG_TALLIES];

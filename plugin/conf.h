@@ -71,7 +71,8 @@ void jg_conf_policy(const struct jg_conf *conf, const char *class_name, struct j
 /* True when no topic is governed: the plugin has nothing to do. */
 bool jg_conf_is_idle(const struct jg_conf *conf);
 
-/* Walk the classes that the settings name and that have a limit (of the class, or by key), a lease or a capacity. */
+/* Walk the classes that the settings name and that have a limit (of the class, or by key), a lease, a capacity or
+ * follow-ups: whose jobs may be held. */
 void jg_conf_each_gated(const struct jg_conf *conf, void (*each)(void *opaque, const char *class_name), void *opaque);
 
 /* True when some class, or the default, has a limit (not 0), a lease or a capacity here. */

@@ -262,6 +262,16 @@ const struct jg_setting jg_setting_table[JG_SETTING_COUNT] = {
      .field = CLASS_FIELD(dedup_action),
      .since = "0.1",
      .doc = "A duplicate is sent with a mark and skipped by the consumer, or its produce call fails."},
+    {.name = "dedup.follow.up",
+     .level = JG_LEVEL_CLASS,
+     .type = JG_TYPE_BOOL,
+     .fallback = "false",
+     .words = bool_words,
+     .field = CLASS_FIELD(dedup_follow_up),
+     .since = "0.5",
+     .doc =
+         "With dedup until_executed: of the duplicates that come while a job runs, the latest runs after it, once. For "
+         "producers and consumers."},
     {.name = "limit",
      .level = JG_LEVEL_CLASS,
      .type = JG_TYPE_NUMBER,

@@ -60,7 +60,7 @@ struct jg_setting {
     const char *doc;
 };
 
-#define JG_SETTING_COUNT 46
+#define JG_SETTING_COUNT 47
 extern const struct jg_setting jg_setting_table[JG_SETTING_COUNT];
 
 /* A property's name, taken apart. */

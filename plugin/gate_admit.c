@@ -71,8 +71,10 @@ new_run(struct jg_gate *gate, const struct jg_coming *coming)
     run->work_key = jg_gauge_key(coming->policy.capacity_work);
     run->slot_ttl_ms = run->gated ? jg_policy_slot_ttl_ms(&coming->policy) : 0;
     run->retry_ms = coming->policy.capacity_retry_ms;
+    run->follows_up = run->in_store && run->dedup == JG_DEDUP_UNTIL_EXECUTED && coming->policy.dedup_follow_up;
     /* Where jobs may fail, any may have been enqueued again. */
-    bool may_be_done = run->lease != JG_LEASE_NONE || run->capacity || gate->completion == JG_COMPLETION_API;
+    bool may_be_done =
+        run->lease != JG_LEASE_NONE || run->capacity || run->follows_up || gate->completion == JG_COMPLETION_API;
     run->done_ttl_ms = may_be_done ? coming->policy.done_ttl_ms : 0;
     name_run(gate, coming, run);
     return run;
@@ -198,6 +200,7 @@ admit_op(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_r
 {
     struct jg_op op = jg_run_admit_op(run);
     op.candidate_of = coming->stamp.candidate_of[0] ? coming->stamp.candidate_of : NULL;
+    op.follow_up = coming->stamp.follow_up;
     op.limit = coming->policy.limit;
     op.lease_skips = coming->policy.lease_taken == JG_LEASE_TAKEN_SKIP;
     op.resumed = coming->stamp.resumed > 0;
@@ -301,7 +304,7 @@ admit(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *run, 
     *answer = admit_op(gate, coming, run);
     if (run->gated && !done) /* a slot that is being given back may be the one that this job needs */
         jg_worker_wait_completions(gate, gate->settings->store_timeout_ms);
-    if (run->gated)
+    if (run->gated || run->follows_up || coming->stamp.follow_up)
         met = jg_known_meet(gate, coming->stamp.class_name, &is_new);
     run->asked_ms = jg_clock_ms();
     enum jg_err err = ask_first(gate, coming, is_new ? met : NULL, done, answer);

@@ -151,6 +151,7 @@ begin(struct sending *sending, const struct jg_identity *identity)
         .dedup_ttl_ms = sending->policy.dedup_ttl_ms,
         .dedup_provisional_ms = sending->policy.dedup_provisional_ms,
         .action = sending->policy.dedup_action,
+        .follows_up = sending->policy.dedup_follow_up,
     };
 }
 
@@ -263,6 +264,7 @@ claim(struct jg_gate *gate, rd_kafka_message_t *rkmessage, struct sending *sendi
         return;
     case JG_CANDIDATE:
         memcpy(sending->stamp.candidate_of, sending->op.original, sizeof sending->stamp.candidate_of);
+        sending->stamp.follow_up = sending->op.follow_up;
         jg_count(JG_COUNT_CANDIDATE, 1);
         break;
     case JG_ORIGINAL:

@@ -120,6 +120,7 @@ op_of(const struct jg_run *run, enum jg_op_kind kind)
         .slot_ttl_ms = run->slot_ttl_ms,
         .failed = run->failed,
         .done_ttl_ms = run->done_ttl_ms,
+        .follows_up = run->follows_up,
     };
 }
 

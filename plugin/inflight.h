@@ -45,8 +45,9 @@ struct jg_run {
     int64_t slot_ttl_ms;             /* it takes a capacity slot; 0: its class has none */
     int64_t retry_ms;                /* the first backoff */
     int64_t done_ttl_ms;
-    bool failed;  /* the application says so */
-    bool settled; /* the store has said that it does not go on */
+    bool follows_up; /* its class has dedup.follow.up */
+    bool failed;     /* the application says so */
+    bool settled;    /* the store has said that it does not go on */
 
     /* What it is enqueued again with; NULL: it never is. Owned. */
     struct jg_deferral *copy;

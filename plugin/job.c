@@ -20,11 +20,11 @@ static const char *const claim_state_names[] = {
 };
 
 static const char *const reason_names[] = {
-    [JG_REASON_NONE] = "none",     [JG_REASON_LIMIT] = "limit",       [JG_REASON_BEHIND] = "behind",
-    [JG_REASON_PAUSED] = "paused", [JG_REASON_GRACE] = "grace",       [JG_REASON_FULL] = "full",
-    [JG_REASON_LEASE] = "lease",   [JG_REASON_CAPACITY] = "capacity", [JG_REASON_RETRY] = "retry",
-    [JG_REASON_KEY] = "key",       [JG_REASON_DONE] = "done",         [JG_REASON_TAKEN] = "taken",
-    [JG_REASON_COPY] = "copy",
+    [JG_REASON_NONE] = "none",     [JG_REASON_LIMIT] = "limit",         [JG_REASON_BEHIND] = "behind",
+    [JG_REASON_PAUSED] = "paused", [JG_REASON_GRACE] = "grace",         [JG_REASON_FULL] = "full",
+    [JG_REASON_LEASE] = "lease",   [JG_REASON_CAPACITY] = "capacity",   [JG_REASON_RETRY] = "retry",
+    [JG_REASON_KEY] = "key",       [JG_REASON_DONE] = "done",           [JG_REASON_TAKEN] = "taken",
+    [JG_REASON_COPY] = "copy",     [JG_REASON_FOLLOW_UP] = "follow-up",
 };
 
 static const char *const lease_names[] = {

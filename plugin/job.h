@@ -17,6 +17,8 @@
  *
  *   event \ state        none          provisional               queued           held             running
  *   claim (other jid)    provisional   candidate registered      duplicate        duplicate        duplicate (*)
+ *   claim (other jid, follow-ups)
+ *                        provisional   candidate registered      duplicate        duplicate        follow-up
  *   claim (same jid)     provisional   stays                     stays            stays            stays
  *   confirm (owner)      none          queued                    stays            stays            stays
  *   confirm (candidate)  none          remembered as acked       as provisional   as provisional   as provisional
@@ -24,13 +26,14 @@
  *   release (owner)      none          to newest candidate,      as provisional   no effect        no effect
  *                                      or none
  *   admit (owner) says HOLD:
- *                        none          held                      held             held             (cannot be)
+ *                        none          held                      held             held             held (**)
  *   admit (owner) says RUN, until_executing:
  *                        none          none                      none             none             (cannot be)
  *   admit (owner) says RUN, until_executed:
  *                        none          running                   running          running          running
  *   complete (owner's latest run)
- *                        none          none                      none             none             none
+ *                        none          none                      none             none             none, or queued:
+ *                                                                                                  to a follow-up
  *   bury (owner)         none          to newest candidate,      as provisional   as provisional   no effect
  *                                      or none
  *   TTL passes           none          none                      none             none             none
@@ -38,6 +41,20 @@
  *   (*) when the newcomer's mode is until_executing, the newcomer takes the claim over: a running job does not come up
  *       for admission again, so it may turn nothing of that mode away. When the run has not been renewed for its TTL
  *       (its consumer died, or committed and died), the newcomer is a candidate: the job may have ended unseen.
+ *
+ *   (**) with follow-ups only: the job was delivered again, and what it waits for is its own old run's.
+ *
+ * A *follow-up* (until_executed with dedup.follow.up) is a duplicate of a job that runs, or may run. It is sent as a
+ * candidate with a number; numbers of a job key grow. `fol:<key>` keeps the largest number that is in the log for sure,
+ * since it was acknowledged or came up: that one stands for all with smaller numbers, which are skipped.
+ *
+ *   claim, while A runs ----> the next number; not acknowledged: those before it wait for it (dedup.provisional.ms)
+ *   confirm, or coming up --> the newest: it gets the claim of an older follow-up that did not start
+ *   admit: a newer one is in the log ---------------------> SKIP, a duplicate of that
+ *          another job has the claim, or a newer may come -> HOLD, reason follow-up
+ *          else the claim is its own: as any job
+ *   A is completed ----------> A's claim goes to the newest, in the place of A's successor
+ *   A's run dies ------------> the newest gets the claim when it comes up, and A is done; unless A comes first
  *
  * A claim that was written in an older epoch of the store (it lost or rewound its data since) counts as provisional,
  * and confirming does not raise it. A claim that ever had candidates leaves `was:<jid>` for `dedup.ttl.ms` when its
@@ -126,18 +143,19 @@ enum jg_verdict { JG_RUN, JG_HOLD, JG_SKIP, JG_LATER };
 /* Why a job does not run now. */
 enum jg_reason {
     JG_REASON_NONE,
-    JG_REASON_LIMIT,    /* HOLD: the class runs as many as it may. LATER: so does it, and this one has a ticket */
-    JG_REASON_BEHIND,   /* HOLD: others of its class are held, or on their way back: it goes behind them */
-    JG_REASON_PAUSED,   /* HOLD: the class's limit is negative */
-    JG_REASON_GRACE,    /* LATER: the store may have lost who runs; instances are putting it back */
-    JG_REASON_FULL,     /* LATER: hold.max jobs of the class are held */
-    JG_REASON_LEASE,    /* HOLD: another run holds the lease. LATER: so it does, and this one has a ticket */
-    JG_REASON_CAPACITY, /* HOLD: load >= capacity. LATER: so it is, and this one has a ticket */
-    JG_REASON_KEY,      /* HOLD: as many of its limit's key run as may. LATER: so they do, and this one has a ticket */
-    JG_REASON_RETRY,    /* it failed, and waits in the holding topic for its backoff (no answer to admit) */
-    JG_REASON_DONE,     /* SKIP: this job has ended already */
-    JG_REASON_TAKEN,    /* SKIP: a no-op, since another run holds the lease */
-    JG_REASON_COPY      /* SKIP: another copy of it, or a later one of its chain, was started */
+    JG_REASON_LIMIT,     /* HOLD: the class runs as many as it may. LATER: so does it, and this one has a ticket */
+    JG_REASON_BEHIND,    /* HOLD: others of its class are held, or on their way back: it goes behind them */
+    JG_REASON_PAUSED,    /* HOLD: the class's limit is negative */
+    JG_REASON_GRACE,     /* LATER: the store may have lost who runs; instances are putting it back */
+    JG_REASON_FULL,      /* LATER: hold.max jobs of the class are held */
+    JG_REASON_LEASE,     /* HOLD: another run holds the lease. LATER: so it does, and this one has a ticket */
+    JG_REASON_CAPACITY,  /* HOLD: load >= capacity. LATER: so it is, and this one has a ticket */
+    JG_REASON_KEY,       /* HOLD: as many of its limit's key run as may. LATER: so they do, and this one has a ticket */
+    JG_REASON_FOLLOW_UP, /* HOLD: another job has its claim, which it waits for; or a newer follow-up may come */
+    JG_REASON_RETRY,     /* it failed, and waits in the holding topic for its backoff (no answer to admit) */
+    JG_REASON_DONE,      /* SKIP: this job has ended already */
+    JG_REASON_TAKEN,     /* SKIP: a no-op, since another run holds the lease */
+    JG_REASON_COPY       /* SKIP: another copy of it, or a later one of its chain, was started */
 };
 
 /* Names as they stand in settings, headers, the store and the CLI's output. */

@@ -25,6 +25,7 @@ extern "C" {
 #define JOBGATE_HEADER_DUPLICATE_OF "jobgate-duplicate-of"       /* a marked duplicate: jid of its original */
 #define JOBGATE_HEADER_DUPLICATE_SINCE "jobgate-duplicate-since" /* ... claimed at, Unix time in ms */
 #define JOBGATE_HEADER_CANDIDATE_OF "jobgate-candidate-of"       /* may have to run: jid of its original */
+#define JOBGATE_HEADER_FOLLOW_UP "jobgate-follow-up"             /* ... after that, which may run: a growing number */
 #define JOBGATE_HEADER_UNCLAIMED "jobgate-unclaimed"             /* "1": sent while the store was down */
 #define JOBGATE_HEADER_HELD_SINCE "jobgate-held-since" /* in the holding topic, and resumed: first held, Unix ms */
 #define JOBGATE_HEADER_HELD_REASON                                                                                     \

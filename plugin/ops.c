@@ -30,6 +30,7 @@ jg_op_bury(const struct jg_stamp *stamp, const struct jg_policy *policy)
         .class_name = stamp->class_name,
         .key = stamp->key,
         .jid = stamp->jid,
+        .follow_up = stamp->follow_up,
         .dedup_ttl_ms = policy->dedup_ttl_ms,
         .dedup_provisional_ms = policy->dedup_provisional_ms,
     };

@@ -59,6 +59,32 @@ has_idle_slots(const struct jg_conf *conf, const struct jg_section *section, con
     return true;
 }
 
+/* Follow-ups come after a job's end, so its claim has to last as long. What is set for all classes is for those that
+ * have that. */
+static enum jg_err
+check_follow_up(const struct jg_conf *conf, const struct jg_section *section, struct jg_policy *policy,
+                struct jg_error *error)
+{
+    const struct jg_setting *row = jg_setting_of(JG_LEVEL_CLASS, "dedup.follow.up");
+    const struct jg_setting *dedup = jg_setting_of(JG_LEVEL_CLASS, "dedup");
+    const struct jg_sections *sections = &conf->sections[JG_LEVEL_CLASS];
+    char full[JG_CLASS_MAX_BYTES + 64], shown[160];
+    bool meant = !section || section->values[jg_setting_index(row)];
+    if (!policy->dedup_follow_up || policy->dedup == JG_DEDUP_UNTIL_EXECUTED)
+        return JG_OK;
+    for (size_t i = 0; !section && i < sections->count; i++)
+        meant = meant && !sections->list[i].values[jg_setting_index(dedup)];
+    policy->dedup_follow_up = false;
+    if (!meant)
+        return JG_OK;
+    jg_setting_full_name(row, section ? section->name : NULL, full, sizeof full);
+    jg_conf_shown(full, shown, sizeof shown);
+    snprintf(error->text, sizeof error->text,
+             "%s is true, but dedup is %s: set dedup=until_executed, so that a job's claim lasts until its end", shown,
+             jg_dedup_name(policy->dedup));
+    return JG_EINVAL;
+}
+
 /* A capacity means nothing without a load, and slots nothing without a capacity. */
 static enum jg_err
 check_capacity(const struct jg_conf *conf, const struct jg_section *section, const struct jg_policy *policy,
@@ -149,6 +175,8 @@ build_policy(const struct jg_conf *conf, const struct jg_section *section, struc
         err = check_limit_key(conf, section, out, error);
     if (err == JG_OK)
         err = check_times(conf, section, out, error);
+    if (err == JG_OK)
+        err = check_follow_up(conf, section, out, error);
     return err ? err : check_capacity(conf, section, out, error);
 }
 
@@ -204,7 +232,7 @@ void
 jg_conf_each_gated(const struct jg_conf *conf, void (*each)(void *opaque, const char *class_name), void *opaque)
 {
     for (size_t i = 0; i < conf->class_count; i++)
-        if (jg_policy_gates(&conf->classes[i].policy))
+        if (jg_policy_gates(&conf->classes[i].policy) || conf->classes[i].policy.dedup_follow_up)
             each(opaque, conf->classes[i].name);
 }
 

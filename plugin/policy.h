@@ -17,6 +17,7 @@ struct jg_selector;
 struct jg_policy {
     enum jg_dedup dedup;
     enum jg_dup_action dedup_action;
+    bool dedup_follow_up;
     int64_t dedup_ttl_ms;
     int64_t dedup_provisional_ms;
     int64_t limit;                       /* 0: none; negative: paused */

@@ -20,6 +20,7 @@ enum header {
     H_DUP_OF,
     H_DUP_SINCE,
     H_CAND_OF,
+    H_FOLLOW_UP,
     H_UNCLAIMED,
     H_HELD_SINCE,
     H_HELD_REASON,
@@ -42,6 +43,7 @@ static const char *const header_names[H_COUNT] = {
     [H_DUP_OF] = JOBGATE_HEADER_DUPLICATE_OF,
     [H_DUP_SINCE] = JOBGATE_HEADER_DUPLICATE_SINCE,
     [H_CAND_OF] = JOBGATE_HEADER_CANDIDATE_OF,
+    [H_FOLLOW_UP] = JOBGATE_HEADER_FOLLOW_UP,
     [H_UNCLAIMED] = JOBGATE_HEADER_UNCLAIMED,
     [H_HELD_SINCE] = JOBGATE_HEADER_HELD_SINCE,
     [H_HELD_REASON] = JOBGATE_HEADER_HELD_REASON,
@@ -106,13 +108,15 @@ headers_of(const struct jg_rdk *rdk, rd_kafka_message_t *rkmessage)
 
 /* The texts of numbers in a stamp. */
 struct number_texts {
-    char since[24], held_since[24], held_from[48], held_time[24], resumed[24], not_before[24], attempt[24];
+    char since[24], follow_up[24], held_since[24], held_from[48], held_time[24], resumed[24], not_before[24],
+        attempt[24];
 };
 
 static void
 print_numbers(const struct jg_stamp *stamp, struct number_texts *out)
 {
     snprintf(out->since, sizeof out->since, "%" PRId64, stamp->duplicate_since_ms);
+    snprintf(out->follow_up, sizeof out->follow_up, "%" PRId64, stamp->follow_up);
     snprintf(out->held_since, sizeof out->held_since, "%" PRId64, stamp->held_since_ms);
     snprintf(out->held_from, sizeof out->held_from, "%" PRId32 "/%" PRId64, stamp->held_partition, stamp->held_offset);
     snprintf(out->held_time, sizeof out->held_time, "%" PRId64, stamp->held_time_ms);
@@ -140,6 +144,7 @@ write_list(const struct jg_rdk *rdk, rd_kafka_headers_t *headers, const struct j
         [H_DUP_OF] = stamp->duplicate_of[0] ? stamp->duplicate_of : NULL,
         [H_DUP_SINCE] = stamp->duplicate_of[0] ? numbers.since : NULL,
         [H_CAND_OF] = stamp->candidate_of[0] ? stamp->candidate_of : NULL,
+        [H_FOLLOW_UP] = stamp->candidate_of[0] && stamp->follow_up ? numbers.follow_up : NULL,
         [H_UNCLAIMED] = stamp->unclaimed ? "1" : NULL,
         [H_HELD_SINCE] = held ? numbers.held_since : NULL,
         [H_HELD_REASON] = held ? jg_reason_name(stamp->held_reason) : NULL,
@@ -292,6 +297,8 @@ read_value(struct jg_stamp_reader *reader, enum header header, const void *value
         return copy_number(&stamp->duplicate_since_ms, value, value_bytes);
     case H_CAND_OF:
         return copy_jid(stamp->candidate_of, value, value_bytes);
+    case H_FOLLOW_UP:
+        return copy_number(&stamp->follow_up, value, value_bytes) && stamp->follow_up > 0;
     case H_UNCLAIMED:
         stamp->unclaimed = true;
         return equals(value, value_bytes, "1");
@@ -384,6 +391,8 @@ jg_stamp_reader_end(const struct jg_stamp_reader *reader)
     if (stamp->duplicate_of[0] && strncmp(stamp->duplicate_of, stamp->key, JG_KEY_CHARS) != 0)
         return JG_STAMP_FOREIGN;
     if (stamp->candidate_of[0] && strncmp(stamp->candidate_of, stamp->key, JG_KEY_CHARS) != 0)
+        return JG_STAMP_FOREIGN;
+    if (stamp->follow_up && !stamp->candidate_of[0])
         return JG_STAMP_FOREIGN;
     return JG_STAMP_OURS;
 }

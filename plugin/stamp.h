@@ -15,6 +15,7 @@ struct jg_stamp {
     char duplicate_of[JG_JID_CHARS + 1]; /* empty: not a marked duplicate */
     int64_t duplicate_since_ms;          /* Unix time of the original's claim */
     char candidate_of[JG_JID_CHARS + 1]; /* empty: not a candidate */
+    int64_t follow_up;                   /* the candidate's number, of one that may have to run after it; 0: none */
     bool unclaimed;                      /* sent while the store was down */
 
     char limit_key[JG_KEY_CHARS + 1]; /* of its limit by key, as who held it found it; empty: none, or not known */

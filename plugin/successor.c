@@ -20,6 +20,7 @@ jg_successor_stamp(const struct jg_stamp *from, const struct jg_successor *next,
     snprintf(out->jid, sizeof out->jid, "%s", next->jid);
     out->candidate_of[0] = out->duplicate_of[0] = '\0';
     out->unclaimed = false;
+    out->follow_up = 0;
     out->resumed = out->not_before_ms = 0;
     out->attempt = next->failed ? from->attempt + 1 : 0;
     if (!next->waits) {

@@ -149,6 +149,7 @@ pick(struct jg_resumer *resumer, struct jg_held_topic *topic, size_t most)
         asked->items[i] = asked->jids[i];
         const char *limit_key = jg_entry_limit_key(asked->entries[i]);
         asked->limit_keys[i] = limit_key[0] ? limit_key : NULL;
+        asked->follow_ups[i] = asked->entries[i]->follow_up;
     }
     if (lanes->left_out)
         jg_count(JG_COUNT_AHEAD_FULL, 1);
@@ -210,6 +211,8 @@ take(struct jg_resumer *resumer, struct jg_held_topic *topic, size_t most, int64
         .items = asked->items,
         .item_count = asked->count,
         .limit_keys = asked->limit_keys,
+        .follow_ups = asked->follow_ups,
+        .follow_ups_in = (int64_t)topic->lanes.follow_ups,
         .grants = asked->grants,
         .origin = topic->origin,
         .busy = asked->busy,

@@ -283,6 +283,7 @@ add_entry(struct jg_resumer *resumer, struct jg_held_partition *partition, const
         place.jid = stamp.jid;
         place.limit_key = stamp.limit_key;
         place.held_since_ms = stamp.held_since_ms;
+        place.by_job_key = place.follow_up = stamp.held_reason == JG_REASON_FOLLOW_UP;
         place.due_ms = backoff_end_ms(resumer, &stamp);
     }
     if (topic->class_name[0] && !topic->window)

@@ -372,6 +372,7 @@ jg_lanes_add(struct jg_lanes *lanes, struct jg_row *row, int64_t offset, const s
     entry->offset = offset;
     entry->foreign = !place->jid;
     entry->held_since_ms = place->held_since_ms;
+    entry->follow_up = place->follow_up;
     if (place->jid)
         pack_jid(place->jid, entry->jid);
     struct jg_lane *lane = entry->foreign ? &row->doomed : NULL;
@@ -385,6 +386,7 @@ jg_lanes_add(struct jg_lanes *lanes, struct jg_row *row, int64_t offset, const s
     }
     attach(lane, entry);
     lanes->count++;
+    lanes->follow_ups += entry->follow_up;
     return entry;
 }
 
@@ -404,6 +406,7 @@ jg_lanes_remove(struct jg_lanes *lanes, struct jg_entry *entry)
     detach(entry);
     drop_lane(lanes, lane);
     lanes->count--;
+    lanes->follow_ups -= entry->follow_up;
     free(entry);
 }
 

@@ -32,8 +32,9 @@ struct jg_entry {
     struct jg_load *load;             /* NULL: not in memory. Set by jg_lanes_load */
     const char *doomed;               /* why it goes to <topic>.dead; static; NULL: it does not */
     unsigned char jid[JG_LANES_JID_BYTES];
-    bool foreign; /* not of jobgate's making, or not for this topic: it has no jid */
-    bool going;   /* in the transaction that is on its way */
+    bool follow_up; /* held as one */
+    bool foreign;   /* not of jobgate's making, or not for this topic: it has no jid */
+    bool going;     /* in the transaction that is on its way */
 };
 
 /* A key that jobs wait for: of a limit (a value of limit.key), or a job key where leases are theirs. */
@@ -94,11 +95,12 @@ struct jg_row {
 struct jg_lanes {
     struct jg_row *rows; /* owned */
     int row_count;
-    size_t count;    /* of entries */
-    bool by_job_key; /* jobs wait for others of their job key: lease=key */
-    int64_t wake;    /* counts times that something may have become free */
-    int64_t take;    /* counts takes */
-    size_t left_out; /* in this take, for want of room in the metadata */
+    size_t count;      /* of entries */
+    bool by_job_key;   /* jobs wait for others of their job key: lease=key */
+    int64_t wake;      /* counts times that something may have become free */
+    int64_t take;      /* counts takes */
+    size_t follow_ups; /* of entries */
+    size_t left_out;   /* in this take, for want of room in the metadata */
     struct jg_lane *queue, *queue_end;
     struct jg_lane *asked;     /* the first in the queue that was asked in vain since the wake */
     struct jg_lane **sleepers; /* a heap by due_ms */
@@ -153,6 +155,7 @@ struct jg_lane_place {
     const char *jid;       /* NULL: it is foreign, and doomed */
     const char *limit_key; /* NULL or empty: none */
     bool by_job_key;       /* it waits for another job of its key, whatever its class has */
+    bool follow_up;        /* ... since it is held as a follow-up */
     int64_t held_since_ms;
     int64_t due_ms; /* Unix time: not before; 0: at any time */
 };

@@ -70,6 +70,7 @@ struct jg_asked {
     char jids[JG_RESUME_MOST][JG_JID_CHARS + 1];
     const char *items[JG_RESUME_MOST]; /* the jids */
     const char *limit_keys[JG_RESUME_MOST];
+    bool follow_ups[JG_RESUME_MOST];
     unsigned char grants[JG_RESUME_MOST];
     int32_t busy[JG_OP_BUSY_MOST];
     struct jg_transfer missing[JG_RESUME_MOST];

@@ -53,6 +53,7 @@ jg_memory_class_init(struct jg_memory_class *class)
     class->done.destroy = jg_memory_plain_destroy;
     class->chains.destroy = jg_memory_plain_destroy;
     class->slots.destroy = jg_memory_plain_destroy;
+    class->follow_ups.destroy = jg_memory_plain_destroy;
 }
 
 void
@@ -69,6 +70,7 @@ jg_memory_class_clear(struct jg_memory_class *class)
     jg_map_clear(&class->done);
     jg_map_clear(&class->chains);
     jg_map_clear(&class->slots);
+    jg_map_clear(&class->follow_ups);
     free(class->duplicates);
     class->duplicates = NULL;
 }
@@ -211,7 +213,7 @@ entries_of(const struct jg_memory_class *class)
 {
     return class->claims.count + class->run.count + class->was.count + class->tickets.count + class->instances.count +
            class->leases.count + class->done.count + class->chains.count + class->key_run.count + class->marks.count +
-           class->slots.count;
+           class->slots.count + class->follow_ups.count;
 }
 
 /* False: at the bound even without what has expired. */
@@ -234,6 +236,7 @@ has_room(struct jg_memory *memory, int64_t now_ms)
         jg_map_remove_expired(&class->done, now_ms);
         jg_map_remove_expired(&class->chains, now_ms);
         jg_map_remove_expired(&class->slots, now_ms);
+        jg_map_remove_expired(&class->follow_ups, now_ms);
         memory->entries += entries_of(class);
     }
     return memory->entries < JG_MEMORY_MAX_ENTRIES;

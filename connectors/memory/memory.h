@@ -27,7 +27,21 @@ struct jg_memory_claim {
     char newest[JG_JID_CHARS + 1];       /* candidate; empty: none */
     char newest_acked[JG_JID_CHARS + 1]; /* candidate; empty: none */
     char newest_duplicate[JG_JID_CHARS + 1];
-    char *member; /* of the latest run; owned; NULL: none */
+    char *member;   /* of the latest run; owned; NULL: none */
+    int64_t number; /* follow-ups with smaller ones are older than the owner; 0: none is known to be */
+    bool followed;  /* there were some */
+};
+
+/* What is known of follow-ups, under their job key in jg_memory_class.follow_ups. */
+struct jg_memory_fol {
+    struct jg_map_entry entry;
+    int64_t last;                   /* number that was given */
+    int64_t newest_number;          /* of those that are in the log for sure; 0: none is */
+    char newest[JG_JID_CHARS + 1];  /* its jid; empty: none, or the store lost data since */
+    int64_t unacked_number;         /* the newest that is not acknowledged; 0: none */
+    char unacked[JG_JID_CHARS + 1]; /* its jid; empty: none */
+    int64_t unacked_until_ms;       /* so long those before it wait for it */
+    int64_t epoch;
 };
 
 /* Under a jid in jg_memory_class.was: its claim had candidates, and ended by its run. */
@@ -88,23 +102,24 @@ struct jg_memory_hold {
 
 struct jg_memory_class {
     struct jg_map_entry entry;
-    bool listed;             /* it is a class; else only a group's or a topic's name */
-    bool woke;               /* the operation wakes watches */
-    int64_t epoch;           /* 0: none yet */
-    bool unsettled;          /* members of `run` may have been lost */
-    struct jg_map claims;    /* of jg_memory_claim */
-    struct jg_map run;       /* members; plain entries */
-    struct jg_map key_run;   /* those of limits' keys, under `<limit key> <member>`; plain entries */
-    struct jg_map marks;     /* keys with held jobs; plain entries */
-    struct jg_map was;       /* of jg_memory_was */
-    struct jg_map tickets;   /* of jg_memory_ticket */
-    struct jg_map instances; /* of jg_memory_instance */
-    struct jg_map leases;    /* of jg_memory_lease */
-    struct jg_map done;      /* of jg_memory_done */
-    struct jg_map chains;    /* of jg_memory_chain */
-    struct jg_map slots;     /* of a capacity, by jid; plain entries */
-    struct jg_map *gauges;   /* the store's; NULL: it has none */
-    bool told;               /* limit ... work_key, per_key */
+    bool listed;              /* it is a class; else only a group's or a topic's name */
+    bool woke;                /* the operation wakes watches */
+    int64_t epoch;            /* 0: none yet */
+    bool unsettled;           /* members of `run` may have been lost */
+    struct jg_map claims;     /* of jg_memory_claim */
+    struct jg_map run;        /* members; plain entries */
+    struct jg_map key_run;    /* those of limits' keys, under `<limit key> <member>`; plain entries */
+    struct jg_map marks;      /* keys with held jobs; plain entries */
+    struct jg_map was;        /* of jg_memory_was */
+    struct jg_map tickets;    /* of jg_memory_ticket */
+    struct jg_map instances;  /* of jg_memory_instance */
+    struct jg_map leases;     /* of jg_memory_lease */
+    struct jg_map done;       /* of jg_memory_done */
+    struct jg_map chains;     /* of jg_memory_chain */
+    struct jg_map slots;      /* of a capacity, by jid; plain entries */
+    struct jg_map follow_ups; /* of jg_memory_fol */
+    struct jg_map *gauges;    /* the store's; NULL: it has none */
+    bool told;                /* limit ... work_key, per_key */
     int64_t per_key;
     int64_t limit;
     int64_t ahead;           /* JG_AHEAD_AUTO: `paced` */
@@ -117,7 +132,8 @@ struct jg_memory_class {
     bool by_slots;                     /* the load is how many capacity slots are taken */
     struct jg_override override;
     int64_t held;
-    int64_t waiting; /* of those, for nothing but what is the whole class's; where newcomers go by that */
+    int64_t held_follow_ups; /* of those */
+    int64_t waiting;         /* likewise, for nothing but what is the whole class's; where newcomers go by that */
     int64_t oldest_held_ms;
     struct jg_memory_hold lead;  /* LEAD, under a consumer group's name */
     int64_t announced;           /* likewise */

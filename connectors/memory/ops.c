@@ -103,6 +103,7 @@ create_claim(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
     claim->epoch = class->epoch;
     claim->since_ms = now_ms;
     claim->entry.expires_ms = now_ms + op->dedup_provisional_ms;
+    jg_memory_follow_newer(class, claim, now_ms, op);
     class->tallies[JG_TALLY_CLAIMED]++;
     return JG_OK;
 }
@@ -124,36 +125,44 @@ remember_duplicate(struct jg_memory_class *class, const struct jg_op *op, int64_
 }
 
 /* The claim is another job's. */
-static void
+static enum jg_err
 turn_away(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_ms, struct jg_op *op)
 {
     bool certain = jg_memory_is_certain(class, claim, now_ms);
+    bool follows = op->follows_up && op->dedup == JG_DEDUP_UNTIL_EXECUTED &&
+                   (claim->state == JG_CLAIM_RUNNING || claim->epoch != class->epoch);
     char *newest = certain ? claim->newest_duplicate : claim->newest;
-    op->claimed = certain ? JG_DUPLICATE : JG_CANDIDATE;
+    bool told = strcmp(newest, op->jid) == 0;
+    if (follows && jg_memory_follow_claim(class, now_ms, op, &told))
+        return JG_ENOMEM;
+    op->claimed = certain && !follows ? JG_DUPLICATE : JG_CANDIDATE;
     op->original_state = certain ? claim->state : JG_CLAIM_PROVISIONAL;
     op->original_since_ms = claim->since_ms;
     strcpy(op->original, claim->owner);
-    if (strcmp(newest, op->jid) != 0) {
-        strcpy(newest, op->jid);
+    if (!told) {
+        if (!follows || !certain)
+            strcpy(newest, op->jid);
+        claim->followed = claim->followed || follows;
         claim->duplicates++;
         claim->candidates += certain ? 0 : 1;
         remember_duplicate(class, op, now_ms);
-        class->tallies[certain ? JG_TALLY_DUPLICATES : JG_TALLY_CANDIDATES]++;
+        class->tallies[certain && !follows ? JG_TALLY_DUPLICATES : JG_TALLY_CANDIDATES]++;
     }
     /* Asked again, and its original was confirmed in between: now it is dropped, so it is no heir. */
-    if (certain && strcmp(claim->newest, op->jid) == 0)
+    if (certain && !follows && strcmp(claim->newest, op->jid) == 0)
         claim->newest[0] = '\0';
+    return JG_OK;
 }
 
 static enum jg_err
 apply_claim(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
 {
     struct jg_memory_claim *claim = jg_memory_find_claim(class, op, now_ms);
+    op->follow_up = 0;
     if (claim && !jg_memory_is_owner(claim, op)) {
         bool over = claim->state == JG_CLAIM_RUNNING && op->dedup == JG_DEDUP_UNTIL_EXECUTING;
         if (!over) {
-            turn_away(class, claim, now_ms, op);
-            return JG_OK;
+            return turn_away(class, claim, now_ms, op);
         }
         jg_map_remove(&class->claims, &claim->entry);
         claim = NULL;
@@ -172,8 +181,9 @@ static enum jg_err
 apply_confirm(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
 {
     struct jg_memory_claim *claim = jg_memory_find_claim(class, op, now_ms);
-    op->changed = false;
-    if (jg_memory_is_owner(claim, op)) {
+    bool owner = jg_memory_is_owner(claim, op);
+    op->changed = jg_memory_follow_confirm(class, claim, now_ms, op);
+    if (owner) {
         if (claim->state == JG_CLAIM_PROVISIONAL && claim->epoch == class->epoch) {
             claim->state = JG_CLAIM_QUEUED;
             claim->entry.expires_ms = now_ms + op->dedup_ttl_ms;
@@ -220,6 +230,7 @@ static enum jg_err
 apply_release(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
 {
     struct jg_memory_claim *claim = jg_memory_find_claim(class, op, now_ms);
+    jg_memory_follow_release(class, now_ms, op);
     if (!jg_memory_is_owner(claim, op)) {
         op->changed = claim && jg_memory_forget_candidate(claim, op->jid);
         return JG_OK;

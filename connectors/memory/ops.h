@@ -84,6 +84,30 @@ JG_MUST_USE enum jg_err jg_memory_put_slot_back(struct jg_memory_class *class, i
 int64_t jg_memory_load(struct jg_memory_class *class, int64_t now_ms, bool slots, const char *key,
                        enum jg_gauge *trouble);
 
+/* In ops_follow.c, as their like in follow.lua and beside it. */
+/* The claim is made: newer than the follow-ups of those before it. */
+void jg_memory_follow_newer(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_ms,
+                            const struct jg_op *op);
+/* A duplicate that may have to run after its original gets its number. `told`: it has had it before. */
+JG_MUST_USE enum jg_err jg_memory_follow_claim(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op,
+                                               bool *told);
+/* True: it is the newest in the log from now on. */
+bool jg_memory_follow_confirm(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_ms,
+                              const struct jg_op *op);
+void jg_memory_follow_release(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op);
+void jg_memory_follow_bury(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op);
+/* What is said to one that comes up: HOLD; LATER, for grace; SKIP, with its original; RUN: the claim (NULL: there was
+ * none) is its own.
+ */
+JG_MUST_USE enum jg_err jg_memory_follow(struct jg_memory_class *class, struct jg_memory_claim **claim, int64_t now_ms,
+                                         struct jg_op *op, enum jg_verdict *verdict);
+/* Does one that is held have to wait still? `gone`: it will be skipped, so it may go. */
+bool jg_memory_follow_waits(struct jg_memory_class *class, int64_t now_ms, const char *jid, struct jg_op *op,
+                            bool *gone);
+/* The follow-up that the claim of a job that ended goes to; NULL: none. */
+const struct jg_memory_fol *jg_memory_follow_heir(struct jg_memory_class *class, const struct jg_memory_claim *claim,
+                                                  int64_t now_ms, const struct jg_op *op);
+
 /* False: it had no ticket. */
 bool jg_memory_drop_ticket(struct jg_memory_class *class, const char *jid);
 

@@ -31,7 +31,7 @@ leave_run(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op,
 static bool
 remembers(const struct jg_op *op)
 {
-    return op->lease || op->failed || op->capacity > 0 || jg_memory_number(op->jid) > 0;
+    return op->lease || op->failed || op->follows_up || op->capacity > 0 || jg_memory_number(op->jid) > 0;
 }
 
 /* Was it this run that counted? */
@@ -94,16 +94,36 @@ continue_claim(struct jg_memory_class *class, struct jg_memory_claim *claim, int
     return JG_OK;
 }
 
+/* The claim of the job, which has ended, goes to a follow-up. */
+static void
+hand_over(struct jg_memory_class *class, struct jg_memory_claim *claim, const struct jg_memory_fol *heir,
+          int64_t now_ms, const struct jg_op *op)
+{
+    strcpy(claim->owner, heir->newest);
+    claim->number = heir->newest_number;
+    claim->state = JG_CLAIM_QUEUED;
+    claim->epoch = class->epoch;
+    claim->since_ms = now_ms;
+    claim->newest[0] = claim->newest_acked[0] = '\0';
+    free(claim->member);
+    claim->member = NULL;
+    claim->entry.expires_ms = now_ms + op->dedup_ttl_ms;
+}
+
 /* The claim ends with its owner's latest run, or goes on. `valid`: by this run, and no other before it. */
 static enum jg_err
-end_claim(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_ms, const struct jg_op *op,
-          bool left, bool valid)
+end_claim(struct jg_memory_class *class, struct jg_memory_claim *claim, const struct jg_memory_fol *heir,
+          int64_t now_ms, const struct jg_op *op, bool left, bool valid)
 {
     bool ended = has_ended(claim, op);
     const struct jg_memory_chain *chain = valid ? NULL : jg_memory_find_chain(class, op->jid, now_ms);
     bool next_may_come = valid || !chain || chain->number <= jg_memory_number(op->jid);
     if (ended && left && claim->candidates > 0 && jg_memory_leave_was(class, now_ms, op, JG_DEDUP_UNTIL_EXECUTED))
         return JG_ENOMEM;
+    if (heir) {
+        hand_over(class, claim, heir, now_ms, op);
+        return JG_OK;
+    }
     if (op->next[0] && op->dedup != JG_DEDUP_NONE && (ended || (!claim && valid)) && next_may_come)
         return continue_claim(class, claim, now_ms, op);
     if (ended)
@@ -132,7 +152,7 @@ remember_end(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *
         jg_map_remove(&class->chains, &chain->entry);
     else if (chain)
         chain->entry.expires_ms = now_ms + ttl_ms;
-    if (op->done_ttl_ms > 0 && (op->lease || op->capacity > 0))
+    if (op->done_ttl_ms > 0 && (op->lease || op->capacity > 0 || op->follows_up))
         return jg_memory_set_done(class, now_ms, op, op->member, "", false, "", ttl_ms);
     return JG_OK;
 }
@@ -162,9 +182,10 @@ jg_memory_complete(struct jg_memory_class *class, int64_t now_ms, struct jg_op *
     bool lost = !left && op->epoch_in && op->epoch_in != class->epoch;
     if (valid && lost && jg_op_has_slots(op) && jg_memory_put_slot_back(class, now_ms, op, op->slot_ttl_ms))
         return JG_ENOMEM;
-    if (valid)
+    const struct jg_memory_fol *heir = ended ? jg_memory_follow_heir(class, claim, now_ms, op) : NULL;
+    if (valid && !heir)
         name_successor(class, now_ms, op);
-    if (end_claim(class, claim, now_ms, op, left, valid) || (valid && remember_end(class, now_ms, op)))
+    if (end_claim(class, claim, heir, now_ms, op, left, valid) || (valid && remember_end(class, now_ms, op)))
         return JG_ENOMEM;
     op->changed = !done && (ended || left || valid);
     class->tallies[JG_TALLY_COMPLETED] += op->changed ? 1 : 0;

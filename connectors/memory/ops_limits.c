@@ -94,10 +94,17 @@ key_waits(struct jg_memory_class *class, int64_t now_ms, const char *jid, const 
 /* May it go? `most`: so many more tickets may be given; negative: that bar was met, and is the answer to all that have
  * none. */
 static enum jg_grant
-grant(struct jg_memory_class *class, int64_t now_ms, size_t index, int64_t *most, struct jg_op *op)
+grant(struct jg_memory_class *class, int64_t now_ms, size_t index, bool gated, int64_t *most, struct jg_op *op)
 {
     const char *jid = op->items[index], *limit_key = op->limit_keys ? op->limit_keys[index] : NULL;
-    if (jg_map_find(&class->tickets, jid, now_ms))
+    if (gated && jg_map_find(&class->tickets, jid, now_ms))
+        return JG_GRANT_YES;
+    bool gone = false;
+    if (op->follow_ups && op->follow_ups[index] && jg_memory_follow_waits(class, now_ms, jid, op, &gone)) {
+        op->reason = op->reason == JG_REASON_NONE ? JG_REASON_FOLLOW_UP : op->reason;
+        return JG_GRANT_KEY;
+    }
+    if (!gated || gone)
         return JG_GRANT_YES;
     enum jg_reason waits = *most >= 0 ? key_waits(class, now_ms, jid, limit_key) : JG_REASON_NONE;
     if (waits != JG_REASON_NONE) {
@@ -112,21 +119,22 @@ grant(struct jg_memory_class *class, int64_t now_ms, size_t index, int64_t *most
     return JG_GRANT_YES;
 }
 
-/* Returns how many wait for the class's bar. */
+/* Returns how many wait for the class's bar. `followed`: how many follow-ups go. */
 static int64_t
-grant_all(struct jg_memory_class *class, int64_t now_ms, int64_t limit, bool gated, struct jg_op *op)
+grant_all(struct jg_memory_class *class, int64_t now_ms, int64_t limit, bool gated, struct jg_op *op, int64_t *followed)
 {
     int64_t barred = 0;
     int64_t most = allowed(class, now_ms, limit, op);
     most = most > 0 ? most : 0;
     for (size_t i = 0; i < op->item_count; i++) {
-        enum jg_grant said = gated ? grant(class, now_ms, i, &most, op) : JG_GRANT_YES;
+        enum jg_grant said = grant(class, now_ms, i, gated, &most, op);
         op->granted += said == JG_GRANT_YES;
+        *followed += op->follow_ups && op->follow_ups[i] && said == JG_GRANT_YES;
         barred += said == JG_GRANT_NONE;
         if (op->grants)
             op->grants[i] = (unsigned char)said;
     }
-    if (op->granted || !op->item_count)
+    if ((op->granted && op->reason != JG_REASON_GRACE) || !op->item_count)
         op->reason = JG_REASON_NONE;
     return barred;
 }
@@ -183,7 +191,7 @@ jg_memory_take(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
     int64_t limit = jg_memory_limit(class, class->limit);
     bool known = class->told || class->override.set;
     bool gated = limit != 0 || class->lease || class->capacity > 0 || class->per_key > 0;
-    int64_t barred = (int64_t)op->item_count;
+    int64_t barred = (int64_t)op->item_count, followed = 0;
     (void)jg_memory_reap(class, now_ms);
     bool gives = known && limit >= 0 && (!gated || jg_memory_settle(class, now_ms, op));
     op->load_now = -1;
@@ -191,7 +199,7 @@ jg_memory_take(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
     op->reason = known && limit >= 0 && !gives ? JG_REASON_GRACE : JG_REASON_NONE;
     op->granted = 0;
     if (gives)
-        barred = grant_all(class, now_ms, limit, gated, op);
+        barred = grant_all(class, now_ms, limit, gated, op, &followed);
     else if (op->grants)
         memset(op->grants, JG_GRANT_NONE, op->item_count);
     op->limit_now = limit;
@@ -204,6 +212,7 @@ jg_memory_take(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
     if (op->held_in >= 0) {
         class->held = op->held_in > op->granted ? op->held_in - op->granted : 0;
         class->oldest_held_ms = class->held ? op->oldest_held_in : 0;
+        class->held_follow_ups = class->held && op->follow_ups_in > followed ? op->follow_ups_in - followed : 0;
         if (!class->held)
             class->waiting = 0;
         else if (class->lease == JG_LEASE_KEY || class->per_key > 0)
@@ -248,6 +257,7 @@ enum jg_err
 jg_memory_bury(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
 {
     struct jg_memory_claim *claim = jg_memory_find_claim(class, op, now_ms);
+    jg_memory_follow_bury(class, now_ms, op);
     if (jg_memory_is_owner(claim, op)) {
         op->changed = claim->state != JG_CLAIM_RUNNING;
         if (op->changed)

@@ -113,7 +113,7 @@ goes_behind(struct jg_memory_class *class, int64_t now_ms, int64_t limit, const 
     char keys[JG_MEMORY_OWN_KEYS][JG_KEY_CHARS + 1];
     int64_t tickets = (int64_t) class->tickets.count;
     if (!jg_memory_own_keys(op, keys))
-        return class->held > 0 || tickets > 0;
+        return class->held > class->held_follow_ups || tickets > 0;
     *for_class = class->waiting > 0 || (limit > 0 && (int64_t) class->run.count + tickets >= limit) ||
                  (op->capacity > 0 && op->load_now - own_slots(class, now_ms, op) + tickets >= op->capacity) ||
                  (op->lease == JG_LEASE_CLASS && tickets > 0);
@@ -167,9 +167,10 @@ hold(struct jg_memory_class *class, struct jg_memory_claim *claim, struct jg_mem
     if (op->resumed && jg_memory_drop_ticket(class, op->jid) && op->reason == JG_REASON_LIMIT)
         class->tallies[JG_TALLY_MISSED]++;
     class->held++;
-    if (jg_memory_hold_keys(class, now_ms, op, for_class))
+    class->held_follow_ups += op->reason == JG_REASON_FOLLOW_UP;
+    if (op->reason != JG_REASON_FOLLOW_UP && jg_memory_hold_keys(class, now_ms, op, for_class))
         return JG_ENOMEM;
-    if (jg_memory_is_owner(claim, op) && claim->state != JG_CLAIM_RUNNING) {
+    if (jg_memory_is_owner(claim, op) && (claim->state != JG_CLAIM_RUNNING || claim->followed)) {
         claim->state = JG_CLAIM_HELD;
         claim->epoch = class->epoch;
         claim->entry.expires_ms = now_ms + op->dedup_ttl_ms;
@@ -196,7 +197,7 @@ skip(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_m
     if (op->resumed && jg_memory_drop_ticket(class, op->jid))
         jg_memory_wake_resumer(class);
     class->tallies[noop ? JG_TALLY_NOOPS : JG_TALLY_SKIPPED]++;
-    if (op->reason == JG_REASON_NONE)
+    if (op->reason == JG_REASON_NONE && !op->original[0])
         strcpy(op->original, op->candidate_of);
     return JG_OK;
 }
@@ -232,15 +233,24 @@ is_over(struct jg_memory_class *class, const struct jg_memory_chain *chain, int6
 }
 
 static enum jg_verdict
-decide(struct jg_memory_class *class, struct jg_memory_claim *claim, const struct jg_memory_chain *chain,
+decide(struct jg_memory_class *class, struct jg_memory_claim **claim, const struct jg_memory_chain *chain,
        int64_t now_ms, struct jg_op *op, bool *for_class)
 {
+    enum jg_verdict verdict = JG_RUN;
     if (is_over(class, chain, now_ms, op))
         return JG_SKIP;
     op->reason = JG_REASON_NONE;
-    if (op->candidate_of && !jg_memory_is_owner(claim, op) && original_stands(class, claim, now_ms, op))
+    if (op->follow_up && jg_memory_follow(class, claim, now_ms, op, &verdict))
+        return say(op, JG_LATER, JG_REASON_NONE); /* out of memory */
+    if (verdict != JG_RUN)
+        return say(op, verdict,
+                   verdict == JG_HOLD    ? JG_REASON_FOLLOW_UP
+                   : verdict == JG_LATER ? JG_REASON_GRACE
+                                         : JG_REASON_NONE);
+    if (op->candidate_of && !op->follow_up && !jg_memory_is_owner(*claim, op) &&
+        original_stands(class, *claim, now_ms, op))
         return JG_SKIP;
-    enum jg_verdict verdict = ask(class, now_ms, op, for_class);
+    verdict = ask(class, now_ms, op, for_class);
     if (verdict != JG_HOLD || op->resumed || op->hold_max <= 0 || class->held < op->hold_max)
         return verdict;
     return say(op, JG_LATER, JG_REASON_FULL);
@@ -293,6 +303,7 @@ run(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_ms
         return JG_ENOMEM;
     if (op->resumed)
         use_ticket(class, now_ms, op, runs);
+    class->tallies[JG_TALLY_FOLLOW_UPS] += op->follow_up && !runs;
     class->tallies[JG_TALLY_ADMITTED]++;
     return JG_OK;
 }
@@ -313,7 +324,7 @@ jg_memory_admit(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
     op->token = 0;
     op->load_now = -1;
     op->gauge = JG_GAUGE_FINE;
-    op->verdict = runs ? say(op, JG_RUN, JG_REASON_NONE) : decide(class, claim, chain, now_ms, op, &for_class);
+    op->verdict = runs ? say(op, JG_RUN, JG_REASON_NONE) : decide(class, &claim, chain, now_ms, op, &for_class);
     switch (op->verdict) {
     case JG_SKIP:
         return skip(class, claim, now_ms, op);
@@ -366,6 +377,21 @@ keep_run(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op)
     return jg_memory_set_chain(class, now_ms, op, op->member, jg_memory_chain_ttl_ms(op));
 }
 
+/* The store lost it; follow-ups wait for it. */
+static enum jg_err
+bring_back_claim(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op)
+{
+    struct jg_memory_claim *claim =
+        (struct jg_memory_claim *)jg_map_make(&class->claims, op->key, sizeof *claim, now_ms);
+    if (!claim)
+        return JG_ENOMEM;
+    strcpy(claim->owner, op->jid);
+    claim->dedup = JG_DEDUP_UNTIL_EXECUTED;
+    claim->since_ms = now_ms;
+    claim->followed = true;
+    return mark_running(class, claim, now_ms, op);
+}
+
 enum jg_err
 jg_memory_renew(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
 {
@@ -387,6 +413,9 @@ jg_memory_renew(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
         bool latest = claim->member && strcmp(claim->member, op->member) == 0;
         if ((latest || claim->epoch != class->epoch) && mark_running(class, claim, now_ms, op))
             return JG_ENOMEM;
+    } else if (!claim && alive && op->follows_up && op->epoch_in != class->epoch &&
+               bring_back_claim(class, now_ms, op)) {
+        return JG_ENOMEM;
     }
     op->changed = alive;
     op->epoch = class->epoch;

@@ -174,6 +174,9 @@ jg_memory_claim_report(struct jg_store *base, const char *class_name, const char
         strcpy(out->owner, claim->owner);
         strcpy(out->newest_candidate, claim->newest);
         strcpy(out->newest_acked_candidate, claim->newest_acked);
+        const struct jg_memory_fol *fol = (struct jg_memory_fol *)jg_map_find(&class->follow_ups, key, now_ms);
+        if (fol && strcmp(fol->newest, claim->owner) != 0)
+            strcpy(out->newest_follow_up, fol->newest);
         if (claim->state == JG_CLAIM_RUNNING && claim->member)
             strcpy(out->member, claim->member);
     }

@@ -99,11 +99,12 @@ jg_reply_claim(const redisReply *reply, struct jg_op *op)
         [JG_ORIGINAL] = "original", [JG_DUPLICATE] = "duplicate", [JG_CANDIDATE] = "candidate"};
     char word[16], state_text[4], original[JG_JID_CHARS + 1];
     enum jg_claim_state state;
-    int64_t since_ms;
-    if (!jg_reply_is_array(reply, 4) || !jg_reply_text(reply->element[0], word, sizeof word) ||
+    int64_t since_ms, follow_up;
+    if (!jg_reply_is_array(reply, 5) || !jg_reply_text(reply->element[0], word, sizeof word) ||
         !jg_reply_text(reply->element[1], original, sizeof original) ||
         !jg_reply_text(reply->element[2], state_text, sizeof state_text) || !jg_reply_state(state_text, &state) ||
-        !jg_reply_integer(reply->element[3], &since_ms))
+        !jg_reply_integer(reply->element[3], &since_ms) || !jg_reply_integer(reply->element[4], &follow_up) ||
+        follow_up < 0 || (follow_up && strcmp(word, words[JG_CANDIDATE]) != 0))
         return false;
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (strcmp(word, words[i]) != 0)
@@ -114,6 +115,7 @@ jg_reply_claim(const redisReply *reply, struct jg_op *op)
         op->claimed = (enum jg_claimed)i;
         op->original_state = state;
         op->original_since_ms = since_ms;
+        op->follow_up = follow_up;
         strcpy(op->original, original);
         return true;
     }

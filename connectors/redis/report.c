@@ -199,6 +199,8 @@ read_claim(void *opaque, size_t index, const redisReply *reply)
         return jg_reply_claim_fields(reply, read->out, &read->epoch);
     if (index == 1)
         return jg_reply_integer(reply, &read->ttl_ms);
+    if (index == 2)
+        return jg_reply_text(reply, read->out->newest_follow_up, sizeof read->out->newest_follow_up);
     if (!jg_reply_text(reply, stored, sizeof stored))
         return false;
     if (read->out->state != JG_CLAIM_NONE) {
@@ -207,6 +209,8 @@ read_claim(void *opaque, size_t index, const redisReply *reply)
         if (read->out->state != JG_CLAIM_RUNNING)
             read->out->member[0] = '\0';
     }
+    if (strcmp(read->out->newest_follow_up, read->out->owner) == 0 || read->out->state == JG_CLAIM_NONE)
+        read->out->newest_follow_up[0] = '\0';
     return true;
 }
 
@@ -214,17 +218,21 @@ enum jg_err
 jg_redis_claim_report(struct jg_store *store, const char *class_name, const char *key, struct jg_claim_report *out)
 {
     static const char *const fields[JG_REPLY_CLAIM_FIELDS] = {"jid", "st", "ep", "at", "mode", "n", "cn", "ca", "run"};
+    static const char *const follow_up = "jid";
     struct jg_report report;
     enum jg_err err = jg_report_begin(&report, store);
     if (!err) {
         struct claim_read read = {.conn = &report.conn, .out = out};
         struct jg_buf claim = jg_report_key(&report, class_name, "claim:", key);
+        struct jg_buf fol = jg_report_key(&report, class_name, "fol:", key);
         struct jg_buf epoch = jg_report_key(&report, class_name, "epoch", "");
         jg_report_add(&report, "HMGET", &claim, fields, JG_REPLY_CLAIM_FIELDS);
         jg_report_add(&report, "PTTL", &claim, NULL, 0);
+        jg_report_add(&report, "HGET", &fol, &follow_up, 1);
         jg_report_add(&report, "GET", &epoch, NULL, 0);
         err = jg_report_ask(&report, read_claim, &read);
         jg_buf_clear(&claim);
+        jg_buf_clear(&fol);
         jg_buf_clear(&epoch);
     }
     return jg_report_end(&report, err);

@@ -10,17 +10,29 @@
 #include "connectors/store_impl.h"
 
 const char *const jg_script_key_names[JG_SCRIPT_KEYS] = {
-    [JG_SCRIPT_KEY_NONE] = "",           [JG_SCRIPT_KEY_EPOCH] = "epoch",
-    [JG_SCRIPT_KEY_STATS] = "stats",     [JG_SCRIPT_KEY_CLAIM] = "claim",
-    [JG_SCRIPT_KEY_DUPS] = "dups",       [JG_SCRIPT_KEY_RUN] = "run",
-    [JG_SCRIPT_KEY_WAS] = "was",         [JG_SCRIPT_KEY_WAS_ORIGINAL] = "was_original",
-    [JG_SCRIPT_KEY_TKT] = "tkt",         [JG_SCRIPT_KEY_HELD] = "held",
-    [JG_SCRIPT_KEY_LIMITS] = "limits",   [JG_SCRIPT_KEY_INSTANCES] = "instances",
-    [JG_SCRIPT_KEY_LEAD] = "lead",       [JG_SCRIPT_KEY_ANNOUNCED] = "announced",
-    [JG_SCRIPT_KEY_GROUP] = "group",     [JG_SCRIPT_KEY_LEASE] = "lease",
-    [JG_SCRIPT_KEY_DONE] = "done",       [JG_SCRIPT_KEY_CHAIN] = "chain",
-    [JG_SCRIPT_KEY_RUN_KEY] = "run_key", [JG_SCRIPT_KEY_HELDK] = "heldk",
+    [JG_SCRIPT_KEY_NONE] = "",
+    [JG_SCRIPT_KEY_EPOCH] = "epoch",
+    [JG_SCRIPT_KEY_STATS] = "stats",
+    [JG_SCRIPT_KEY_CLAIM] = "claim",
+    [JG_SCRIPT_KEY_DUPS] = "dups",
+    [JG_SCRIPT_KEY_RUN] = "run",
+    [JG_SCRIPT_KEY_WAS] = "was",
+    [JG_SCRIPT_KEY_WAS_ORIGINAL] = "was_original",
+    [JG_SCRIPT_KEY_TKT] = "tkt",
+    [JG_SCRIPT_KEY_HELD] = "held",
+    [JG_SCRIPT_KEY_LIMITS] = "limits",
+    [JG_SCRIPT_KEY_INSTANCES] = "instances",
+    [JG_SCRIPT_KEY_LEAD] = "lead",
+    [JG_SCRIPT_KEY_ANNOUNCED] = "announced",
+    [JG_SCRIPT_KEY_GROUP] = "group",
+    [JG_SCRIPT_KEY_LEASE] = "lease",
+    [JG_SCRIPT_KEY_DONE] = "done",
+    [JG_SCRIPT_KEY_CHAIN] = "chain",
+    [JG_SCRIPT_KEY_RUN_KEY] = "run_key",
+    [JG_SCRIPT_KEY_HELDK] = "heldk",
     [JG_SCRIPT_KEY_CAP] = "cap",
+    [JG_SCRIPT_KEY_FOL] = "fol",
+    [JG_SCRIPT_KEY_DONE_ORIGINAL] = "done_original",
 };
 
 const char *const jg_script_arg_names[JG_SCRIPT_ARGS] = {
@@ -63,6 +75,9 @@ const char *const jg_script_arg_names[JG_SCRIPT_ARGS] = {
     [JG_SCRIPT_ARG_DONE_TTL_MS] = "done_ttl_ms",
     [JG_SCRIPT_ARG_PER_KEY] = "per_key",
     [JG_SCRIPT_ARG_SLOT_TTL_MS] = "slot_ttl_ms",
+    [JG_SCRIPT_ARG_FOLLOWS_UP] = "follows_up",
+    [JG_SCRIPT_ARG_FOLLOW_UP] = "follow_up",
+    [JG_SCRIPT_ARG_FOLLOW_UPS_IN] = "follow_ups_in",
     [JG_SCRIPT_ARG_CHANNEL] = "channel",
     [JG_SCRIPT_ARG_ITEMS] = "items",
 };
@@ -70,13 +85,14 @@ const char *const jg_script_arg_names[JG_SCRIPT_ARGS] = {
 const struct jg_script jg_scripts[JG_OP_KINDS] = {
     [JG_OP_CLAIM] = {.name = "claim",
                      .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM, JG_SCRIPT_KEY_DUPS,
-                              JG_SCRIPT_KEY_RUN},
+                              JG_SCRIPT_KEY_RUN, JG_SCRIPT_KEY_FOL},
                      .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_JID, JG_SCRIPT_ARG_MODE, JG_SCRIPT_ARG_PROVISIONAL_MS,
-                              JG_SCRIPT_ARG_ACTION},
+                              JG_SCRIPT_ARG_ACTION, JG_SCRIPT_ARG_FOLLOWS_UP, JG_SCRIPT_ARG_TTL_MS},
                      .read = jg_reply_claim},
     [JG_OP_CONFIRM] = {.name = "confirm",
-                       .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM},
-                       .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_JID, JG_SCRIPT_ARG_TTL_MS},
+                       .follow = true,
+                       .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM, JG_SCRIPT_KEY_FOL},
+                       .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_JID, JG_SCRIPT_ARG_TTL_MS, JG_SCRIPT_ARG_FOLLOW_UP},
                        .read = jg_reply_changed},
     [JG_OP_KEEP] = {.name = "keep",
                     .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM},
@@ -84,17 +100,19 @@ const struct jg_script jg_scripts[JG_OP_KINDS] = {
                     .read = jg_reply_changed},
     [JG_OP_RELEASE] = {.name = "release",
                        .heirs = true,
-                       .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM},
+                       .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM, JG_SCRIPT_KEY_FOL},
                        .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_JID, JG_SCRIPT_ARG_TTL_MS,
-                                JG_SCRIPT_ARG_PROVISIONAL_MS},
+                                JG_SCRIPT_ARG_PROVISIONAL_MS, JG_SCRIPT_ARG_FOLLOWS_UP},
                        .read = jg_reply_changed},
     [JG_OP_ADMIT] = {.name = "admit",
                      .heirs = true,
+                     .follow = true,
                      .runs = true,
                      .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM, JG_SCRIPT_KEY_RUN,
                               JG_SCRIPT_KEY_WAS, JG_SCRIPT_KEY_WAS_ORIGINAL, JG_SCRIPT_KEY_TKT, JG_SCRIPT_KEY_HELD,
                               JG_SCRIPT_KEY_LIMITS, JG_SCRIPT_KEY_LEASE, JG_SCRIPT_KEY_DONE, JG_SCRIPT_KEY_CHAIN,
-                              JG_SCRIPT_KEY_RUN_KEY, JG_SCRIPT_KEY_HELDK, JG_SCRIPT_KEY_CAP},
+                              JG_SCRIPT_KEY_RUN_KEY, JG_SCRIPT_KEY_HELDK, JG_SCRIPT_KEY_CAP, JG_SCRIPT_KEY_FOL,
+                              JG_SCRIPT_KEY_DONE_ORIGINAL},
                      .args = {JG_SCRIPT_ARG_RUN_ID,       JG_SCRIPT_ARG_JID,
                               JG_SCRIPT_ARG_MODE,         JG_SCRIPT_ARG_MEMBER,
                               JG_SCRIPT_ARG_CANDIDATE_OF, JG_SCRIPT_ARG_RUN_TTL_MS,
@@ -106,7 +124,7 @@ const struct jg_script jg_scripts[JG_OP_KINDS] = {
                               JG_SCRIPT_ARG_CAPACITY,     JG_SCRIPT_ARG_LOAD,
                               JG_SCRIPT_ARG_DONE_TTL_MS,  JG_SCRIPT_ARG_PROVISIONAL_MS,
                               JG_SCRIPT_ARG_LIMIT_KEY,    JG_SCRIPT_ARG_PER_KEY,
-                              JG_SCRIPT_ARG_SLOT_TTL_MS},
+                              JG_SCRIPT_ARG_SLOT_TTL_MS,  JG_SCRIPT_ARG_FOLLOW_UP},
                      .read = jg_reply_admit},
     [JG_OP_RENEW] = {.name = "renew",
                      .runs = true,
@@ -116,26 +134,29 @@ const struct jg_script jg_scripts[JG_OP_KINDS] = {
                      .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_JID, JG_SCRIPT_ARG_MEMBER, JG_SCRIPT_ARG_RUN_TTL_MS,
                               JG_SCRIPT_ARG_TTL_MS, JG_SCRIPT_ARG_EPOCH_IN, JG_SCRIPT_ARG_CHANNEL, JG_SCRIPT_ARG_LEASE,
                               JG_SCRIPT_ARG_TOKEN_IN, JG_SCRIPT_ARG_CAPACITY, JG_SCRIPT_ARG_DONE_TTL_MS,
-                              JG_SCRIPT_ARG_LIMIT_KEY, JG_SCRIPT_ARG_SLOT_TTL_MS},
+                              JG_SCRIPT_ARG_LIMIT_KEY, JG_SCRIPT_ARG_SLOT_TTL_MS, JG_SCRIPT_ARG_FOLLOWS_UP},
                      .read = jg_reply_renew},
     [JG_OP_COMPLETE] = {.name = "complete",
                         .runs = true,
                         .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM, JG_SCRIPT_KEY_RUN,
                                  JG_SCRIPT_KEY_WAS, JG_SCRIPT_KEY_HELD, JG_SCRIPT_KEY_LEASE, JG_SCRIPT_KEY_DONE,
-                                 JG_SCRIPT_KEY_CHAIN, JG_SCRIPT_KEY_RUN_KEY, JG_SCRIPT_KEY_HELDK, JG_SCRIPT_KEY_CAP},
+                                 JG_SCRIPT_KEY_CHAIN, JG_SCRIPT_KEY_RUN_KEY, JG_SCRIPT_KEY_HELDK, JG_SCRIPT_KEY_CAP,
+                                 JG_SCRIPT_KEY_FOL},
                         .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_JID, JG_SCRIPT_ARG_MODE, JG_SCRIPT_ARG_MEMBER,
                                  JG_SCRIPT_ARG_TTL_MS, JG_SCRIPT_ARG_CHANNEL, JG_SCRIPT_ARG_LEASE,
                                  JG_SCRIPT_ARG_CAPACITY, JG_SCRIPT_ARG_LOAD, JG_SCRIPT_ARG_WORK, JG_SCRIPT_ARG_FAILED,
                                  JG_SCRIPT_ARG_DONE_TTL_MS, JG_SCRIPT_ARG_EPOCH_IN, JG_SCRIPT_ARG_LEAVE,
-                                 JG_SCRIPT_ARG_LIMIT_KEY, JG_SCRIPT_ARG_SLOT_TTL_MS},
+                                 JG_SCRIPT_ARG_LIMIT_KEY, JG_SCRIPT_ARG_SLOT_TTL_MS, JG_SCRIPT_ARG_FOLLOWS_UP},
                         .read = jg_reply_complete},
     [JG_OP_TAKE] = {.name = "take",
+                    .follow = true,
                     .runs = true,
                     .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_RUN, JG_SCRIPT_KEY_TKT,
-                             JG_SCRIPT_KEY_HELD, JG_SCRIPT_KEY_LIMITS, JG_SCRIPT_KEY_LEASE, JG_SCRIPT_KEY_CAP},
+                             JG_SCRIPT_KEY_HELD, JG_SCRIPT_KEY_LIMITS, JG_SCRIPT_KEY_LEASE, JG_SCRIPT_KEY_CAP,
+                             JG_SCRIPT_KEY_CLAIM, JG_SCRIPT_KEY_FOL},
                     .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_HELD_IN, JG_SCRIPT_ARG_OLDEST_HELD_IN,
                              JG_SCRIPT_ARG_GRACE_MS, JG_SCRIPT_ARG_FRESH, JG_SCRIPT_ARG_AHEAD_IN, JG_SCRIPT_ARG_ORIGIN,
-                             JG_SCRIPT_ARG_ITEMS},
+                             JG_SCRIPT_ARG_FOLLOW_UPS_IN, JG_SCRIPT_ARG_ITEMS},
                     .read = jg_reply_take},
     [JG_OP_PLACE] = {.name = "place",
                      .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_TKT},
@@ -153,9 +174,9 @@ const struct jg_script jg_scripts[JG_OP_KINDS] = {
                     .heirs = true,
                     .runs = true,
                     .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM, JG_SCRIPT_KEY_TKT,
-                             JG_SCRIPT_KEY_HELD, JG_SCRIPT_KEY_CHAIN},
+                             JG_SCRIPT_KEY_HELD, JG_SCRIPT_KEY_CHAIN, JG_SCRIPT_KEY_FOL},
                     .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_JID, JG_SCRIPT_ARG_TTL_MS,
-                             JG_SCRIPT_ARG_PROVISIONAL_MS, JG_SCRIPT_ARG_CHANNEL},
+                             JG_SCRIPT_ARG_PROVISIONAL_MS, JG_SCRIPT_ARG_CHANNEL, JG_SCRIPT_ARG_FOLLOW_UP},
                     .read = jg_reply_changed},
     [JG_OP_SYNC] = {.name = "sync",
                     .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_LIMITS, JG_SCRIPT_KEY_INSTANCES},
@@ -194,16 +215,17 @@ source_of(const char *name)
     return "";
 }
 
-/* What a server is sent, and keeps: the first line says whose it is, and other lines that are comments become empty, so
- * that the numbers of lines stay. Together they would be too long: a server that wants a password takes no argument of
- * more than 16 KB without one, and drops the connection instead of saying so. */
+/* What a server is sent, and keeps: the script's own first line says what it is, other lines that are comments become
+ * empty, so that the numbers of lines stay, and none is indented. All of it would be too long: a server that wants a
+ * password takes no argument of more than 16 KB without one, and drops the connection instead of saying so. */
 static void
-append_code(struct jg_buf *out, const char *source)
+append_code(struct jg_buf *out, const char *source, bool named)
 {
     const char *line = source, *end;
     for (; (end = strchr(line, '\n')); line = end + 1) {
-        if (line == source || strncmp(line, "--", 2) != 0)
-            jg_buf_append(out, line, (size_t)(end - line));
+        const char *code = line + strspn(line, " ");
+        if ((named && line == source) || strncmp(code, "--", 2) != 0)
+            jg_buf_append(out, code, (size_t)(end - code));
         jg_buf_text(out, "\n");
     }
     jg_buf_text(out, line);
@@ -212,12 +234,14 @@ append_code(struct jg_buf *out, const char *source)
 void
 jg_script_source(enum jg_op_kind kind, struct jg_buf *out)
 {
-    append_code(out, source_of("prelude"));
+    append_code(out, source_of("prelude"), false);
     if (jg_scripts[kind].heirs)
-        append_code(out, source_of("heirs"));
+        append_code(out, source_of("heirs"), false);
+    if (jg_scripts[kind].follow)
+        append_code(out, source_of("follow"), false);
     if (jg_scripts[kind].runs)
-        append_code(out, source_of("runs"));
-    append_code(out, source_of(jg_scripts[kind].name));
+        append_code(out, source_of("runs"), false);
+    append_code(out, source_of(jg_scripts[kind].name), true);
 }
 
 void
@@ -237,11 +261,13 @@ id_of(enum jg_script_key which, const struct jg_op *op, char *chain)
 {
     switch (which) {
     case JG_SCRIPT_KEY_CLAIM:
-        return op->key;
+    case JG_SCRIPT_KEY_FOL:
+        return op->kind != JG_OP_TAKE ? op->key : NULL;
     case JG_SCRIPT_KEY_WAS:
     case JG_SCRIPT_KEY_DONE:
         return op->jid;
     case JG_SCRIPT_KEY_WAS_ORIGINAL:
+    case JG_SCRIPT_KEY_DONE_ORIGINAL:
         return op->candidate_of ? op->candidate_of : "";
     case JG_SCRIPT_KEY_CHAIN:
         snprintf(chain, JG_CHAIN_CHARS + 1, "%s", op->jid);
@@ -262,9 +288,10 @@ append_key(struct jg_buf *out, enum jg_script_key which, struct jg_buf *key, con
     char chain[JG_CHAIN_CHARS + 1];
     const char *id = id_of(which, op, chain);
     size_t stem_bytes = key->size_bytes;
-    jg_buf_text(key, which == JG_SCRIPT_KEY_WAS_ORIGINAL ? "was"
-                     : which == JG_SCRIPT_KEY_RUN_KEY    ? "run"
-                                                         : jg_script_key_names[which]);
+    jg_buf_text(key, which == JG_SCRIPT_KEY_WAS_ORIGINAL    ? "was"
+                     : which == JG_SCRIPT_KEY_DONE_ORIGINAL ? "done"
+                     : which == JG_SCRIPT_KEY_RUN_KEY       ? "run"
+                                                            : jg_script_key_names[which]);
     if (id) {
         jg_buf_text(key, ":");
         jg_buf_text(key, id);
@@ -364,6 +391,9 @@ number_of(enum jg_script_arg arg, const struct jg_op *op)
         [JG_SCRIPT_ARG_DONE_TTL_MS] = op->done_ttl_ms,
         [JG_SCRIPT_ARG_PER_KEY] = op->per_key,
         [JG_SCRIPT_ARG_SLOT_TTL_MS] = jg_op_has_slots(op) ? op->slot_ttl_ms : 0,
+        [JG_SCRIPT_ARG_FOLLOWS_UP] = op->follows_up,
+        [JG_SCRIPT_ARG_FOLLOW_UP] = op->follow_up,
+        [JG_SCRIPT_ARG_FOLLOW_UPS_IN] = op->follow_ups_in,
     };
     return numbers[arg];
 }

@@ -10,8 +10,8 @@
 #include "connectors/store.h"
 
 #define JG_SCRIPT_SHA_CHARS 40
-#define JG_SCRIPT_MAX_KEYS 15
-#define JG_SCRIPT_MAX_ARGS 23
+#define JG_SCRIPT_MAX_KEYS 17
+#define JG_SCRIPT_MAX_ARGS 24
 
 enum jg_script_key {
     JG_SCRIPT_KEY_NONE,
@@ -31,10 +31,12 @@ enum jg_script_key {
     JG_SCRIPT_KEY_GROUP,
     JG_SCRIPT_KEY_LEASE,
     JG_SCRIPT_KEY_DONE,
+    JG_SCRIPT_KEY_DONE_ORIGINAL,
     JG_SCRIPT_KEY_CHAIN,
     JG_SCRIPT_KEY_RUN_KEY,
     JG_SCRIPT_KEY_HELDK,
     JG_SCRIPT_KEY_CAP,
+    JG_SCRIPT_KEY_FOL,
     JG_SCRIPT_KEYS
 };
 
@@ -78,14 +80,17 @@ enum jg_script_arg {
     JG_SCRIPT_ARG_DONE_TTL_MS,
     JG_SCRIPT_ARG_PER_KEY,
     JG_SCRIPT_ARG_SLOT_TTL_MS,
+    JG_SCRIPT_ARG_FOLLOWS_UP,
+    JG_SCRIPT_ARG_FOLLOW_UP,
+    JG_SCRIPT_ARG_FOLLOW_UPS_IN,
     JG_SCRIPT_ARG_CHANNEL,
     JG_SCRIPT_ARG_ITEMS, /* the last: as many as the operation has */
     JG_SCRIPT_ARGS
 };
 
 struct jg_script {
-    const char *name; /* of the file */
-    bool heirs, runs; /* it needs those files' functions too */
+    const char *name;         /* of the file */
+    bool heirs, follow, runs; /* it needs those files' functions too */
     enum jg_script_key keys[JG_SCRIPT_MAX_KEYS];
     enum jg_script_arg args[JG_SCRIPT_MAX_ARGS];
     /* Read a reply into the operation's outputs. False: not a reply of this script; the outputs are untouched. */

@@ -10,7 +10,7 @@ from checks.tree import files, relative, report
 SCRIPTS = files(".lua")
 # Not operations: the loader puts the first in front of each script, the others in front of those that need them.
 PRELUDE = "prelude"
-SHARED = (PRELUDE, "heirs", "runs")
+SHARED = (PRELUDE, "follow", "heirs", "runs")
 FIELDS = ("KEYS", "ARGV", "OUT", "TIME", "AGAIN")
 
 

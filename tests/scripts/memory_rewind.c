@@ -32,7 +32,7 @@ copy_class(const struct jg_memory_class *from, struct jg_memory_class *to)
     *to = *from;
     to->entry = entry;
     to->claims = to->run = to->was = to->tickets = to->instances = to->leases = to->done = to->chains = to->key_run =
-        to->marks = to->slots = (struct jg_map){.room = 0};
+        to->marks = to->slots = to->follow_ups = (struct jg_map){.room = 0};
     copy_map(&from->claims, &to->claims, sizeof(struct jg_memory_claim));
     copy_map(&from->run, &to->run, sizeof(struct jg_map_entry));
     copy_map(&from->key_run, &to->key_run, sizeof(struct jg_map_entry));
@@ -44,6 +44,7 @@ copy_class(const struct jg_memory_class *from, struct jg_memory_class *to)
     copy_map(&from->done, &to->done, sizeof(struct jg_memory_done));
     copy_map(&from->chains, &to->chains, sizeof(struct jg_memory_chain));
     copy_map(&from->slots, &to->slots, sizeof(struct jg_map_entry));
+    copy_map(&from->follow_ups, &to->follow_ups, sizeof(struct jg_memory_fol));
     for (struct jg_map_entry *at = NULL; (at = jg_map_next(&to->tickets, at));) {
         struct jg_memory_ticket *ticket = (struct jg_memory_ticket *)at;
         ticket->position = ticket->position ? copy_of(ticket->position, strlen(ticket->position) + 1) : NULL;

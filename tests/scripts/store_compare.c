@@ -114,6 +114,25 @@ busy_of(const struct jg_op *op)
     return sum;
 }
 
+/* Numbers of follow-ups are times, too: what counts is which are larger. */
+static void
+compare_numbers(struct comparison *cmp, unsigned key, const struct jg_op *memory, const struct jg_op *redis)
+{
+    unsigned job = (unsigned)memory->jid[JG_CHAIN_CHARS - 1] % JOBS;
+    compare_check(cmp, !memory->follow_up == !redis->follow_up, "whether it is a follow-up");
+    for (unsigned i = 0; memory->follow_up && i < JOBS; i++)
+        compare_check(cmp,
+                      (cmp->numbers[SUBJECT_MEMORY][key][i] < memory->follow_up) ==
+                              (cmp->numbers[SUBJECT_REDIS][key][i] < redis->follow_up) &&
+                          (cmp->numbers[SUBJECT_MEMORY][key][i] == memory->follow_up) ==
+                              (cmp->numbers[SUBJECT_REDIS][key][i] == redis->follow_up),
+                      "number of a follow-up");
+    if (!memory->follow_up)
+        return;
+    cmp->numbers[SUBJECT_MEMORY][key][job] = memory->follow_up;
+    cmp->numbers[SUBJECT_REDIS][key][job] = redis->follow_up;
+}
+
 static void
 compare_answers(struct comparison *cmp, unsigned key, const struct jg_op *memory, const struct jg_op *redis)
 {
@@ -132,6 +151,8 @@ compare_answers(struct comparison *cmp, unsigned key, const struct jg_op *memory
     compare_check(cmp, strcmp(memory->next, redis->next) == 0 && memory->next_waits == redis->next_waits, "next");
     compare_check(cmp, memory->load_now == redis->load_now && memory->gauge == redis->gauge, "load or gauge");
     compare_tokens(cmp, memory->lease == JG_LEASE_KEY ? key : KEYS, memory->token, redis->token);
+    if (memory->kind == JG_OP_CLAIM)
+        compare_numbers(cmp, key, memory, redis);
     compare_check(cmp, memory->granted == redis->granted, "granted");
     compare_check(cmp, busy_of(memory) == busy_of(redis), "busy");
     compare_check(cmp, memory->per_key_now == redis->per_key_now, "per_key");
@@ -226,6 +247,21 @@ add_limits(struct comparison *cmp, struct jg_op *op)
     op->override_in.set = !pick(cmp, 4);
     op->override_in.limit = limits[pick(cmp, sizeof limits / sizeof limits[0])];
     op->override_now = op->kind == JG_OP_SYNC && !pick(cmp, 4);
+}
+
+/* What follow-ups add to an operation. True: it is one's. */
+static bool
+add_follow_ups(struct comparison *cmp, struct jg_op *op)
+{
+    static bool follow_ups[ITEMS];
+    for (size_t i = 0; i < op->item_count; i++)
+        follow_ups[i] = pick(cmp, 2);
+    op->follow_ups = op->kind == JG_OP_TAKE && pick(cmp, 4) ? follow_ups : NULL;
+    op->follow_ups_in = pick(cmp, 3);
+    op->follows_up = pick(cmp, 4);
+    if (op->kind == JG_OP_RELEASE || op->kind == JG_OP_CLAIM || op->kind == JG_OP_TAKE || op->kind == JG_OP_COMPLETE)
+        return false;
+    return pick(cmp, 4);
 }
 
 /* What leases, chains and capacities add to an operation. */
@@ -327,8 +363,13 @@ random_op(struct comparison *cmp, unsigned *key, unsigned *epoch, unsigned *toke
     op.resumed = op.resumed || comes_again;
     add_names(cmp, &op);
     add_keys(cmp, &op);
-    if (op.kind == JG_OP_ADMIT && jg_op_has_slots(&cmp->ran) && !pick(cmp, 5))
+    op.follow_up = add_follow_ups(cmp, &op);
+    if (op.kind == JG_OP_ADMIT && jg_op_has_slots(&cmp->ran) && !pick(cmp, 5)) {
+        op.follow_up = 0;
         come_again(cmp, &op, key);
+    }
+    if (op.follow_up)
+        op.dedup = JG_DEDUP_UNTIL_EXECUTED;
     return op;
 }
 
@@ -338,19 +379,20 @@ note_op(struct comparison *cmp, const struct jg_op *op, unsigned key, unsigned e
     char items[32] = "";
     for (size_t i = 0; i < op->item_count && i < 8; i++)
         snprintf(items + 3 * i, sizeof items - 3 * i, " %.2s", op->items[i] + strlen(op->items[i]) - 2);
-    note(
-        cmp,
-        "%-8s %s of key %u, %s, candidate_of=%s, on %s, epoch %u, limit %d%s%s%s hold_max %d held_in %d override "
-        "%d:%d%s%s%s items%s, lease %s%s token %u capacity %d slot_ttl_ms %d%s%s%s done_ttl_ms %d limit_key %s of %d%s",
-        jg_scripts[op->kind].name, op->jid + JG_CHAIN_CHARS - 1, key, jg_dedup_name(op->dedup),
-        op->candidate_of ? op->candidate_of + JG_CHAIN_CHARS - 1 : "-",
-        strchr(op->member, '@') ? strchr(op->member, '@') + 1 : op->member, epoch, (int)op->limit,
-        op->resumed ? " resumed" : "", op->last_try ? " last_try" : "", op->fresh ? " fresh" : "", (int)op->hold_max,
-        (int)op->held_in, op->override_in.set, (int)op->override_in.limit, op->override_now ? " now" : "",
-        op->leave ? " leave" : "", op->force ? " force" : "", items, jg_lease_name(op->lease),
-        op->lease_skips ? " skips" : "", token, (int)op->capacity, (int)op->slot_ttl_ms, op->load_key ? " load" : "",
-        op->work_key ? " work" : "", op->failed ? " failed" : "", (int)op->done_ttl_ms,
-        op->limit_key ? op->limit_key + JG_KEY_CHARS - 1 : "-", (int)op->per_key, op->limit_keys ? " keys" : "");
+    note(cmp,
+         "%-8s %s of key %u, %s, candidate_of=%s, on %s, epoch %u, limit %d%s%s%s hold_max %d held_in %d override "
+         "%d:%d%s%s%s items%s, lease %s%s token %u capacity %d slot_ttl_ms %d%s%s%s done_ttl_ms %d limit_key %s of "
+         "%d%s%s%s",
+         jg_scripts[op->kind].name, op->jid + JG_CHAIN_CHARS - 1, key, jg_dedup_name(op->dedup),
+         op->candidate_of ? op->candidate_of + JG_CHAIN_CHARS - 1 : "-",
+         strchr(op->member, '@') ? strchr(op->member, '@') + 1 : op->member, epoch, (int)op->limit,
+         op->resumed ? " resumed" : "", op->last_try ? " last_try" : "", op->fresh ? " fresh" : "", (int)op->hold_max,
+         (int)op->held_in, op->override_in.set, (int)op->override_in.limit, op->override_now ? " now" : "",
+         op->leave ? " leave" : "", op->force ? " force" : "", items, jg_lease_name(op->lease),
+         op->lease_skips ? " skips" : "", token, (int)op->capacity, (int)op->slot_ttl_ms, op->load_key ? " load" : "",
+         op->work_key ? " work" : "", op->failed ? " failed" : "", (int)op->done_ttl_ms,
+         op->limit_key ? op->limit_key + JG_KEY_CHARS - 1 : "-", (int)op->per_key, op->limit_keys ? " keys" : "",
+         op->follows_up ? " follows up" : "", op->follow_up ? " follow-up" : "");
 }
 
 static void
@@ -401,6 +443,14 @@ note_sights(struct comparison *cmp, const struct jg_op *op)
         [SAW_SLOT_FREED] = op->kind == JG_OP_FREE && op->changed,
         [SAW_SLOT_UNKNOWN] = op->kind == JG_OP_FREE && !op->changed,
         [SAW_SLOT_TAKE] = take && op->load_now > 0 && op->granted == 0,
+        [SAW_FOLLOW_UP] = op->kind == JG_OP_CLAIM && op->follow_up > 0,
+        [SAW_FOLLOW_UP_HELD] = hold && op->reason == JG_REASON_FOLLOW_UP,
+        [SAW_FOLLOW_UP_RUN] = admit && op->verdict == JG_RUN && op->follow_up > 0,
+        [SAW_FOLLOW_UP_SKIPPED] = admit && op->verdict == JG_SKIP && op->reason == JG_REASON_NONE && op->follow_up > 0,
+        [SAW_FOLLOW_UP_NOTED] = op->kind == JG_OP_CONFIRM && op->changed && op->follow_up > 0,
+        [SAW_FOLLOW_UP_WAITS] = take && op->reason == JG_REASON_FOLLOW_UP,
+        [SAW_FOLLOW_UP_GOES] =
+            take && op->granted > 0 && op->follow_ups && op->follow_ups[0] && op->grants[0] == JG_GRANT_YES,
         [SAW_LEASED_GRANT] = take && op->granted > 0 && op->limit_now == 0 && op->tickets > 0,
     };
     for (int i = 0; i < SIGHTS; i++)
@@ -427,6 +477,10 @@ step_operation(struct comparison *cmp)
         answers[side].busy = busy[side];
         answers[side].class_name = cmp->sides[side].class_name;
         answers[side].epoch_in = cmp->epochs[side][epoch];
+        if (op.follow_up)
+            answers[side].follow_up = cmp->numbers[side][key][(unsigned)op.jid[JG_CHAIN_CHARS - 1] % JOBS];
+        if (op.kind == JG_OP_ADMIT && answers[side].follow_up && !op.candidate_of)
+            answers[side].candidate_of = jid_of(key, 0);
         answers[side].token_in = tells ? cmp->tokens[side][token] : 0;
         answers[side].override_in.at_ms = seen ? cmp->override_at_ms[side] : 0;
         compare_check(cmp, !jg_store_exec(cmp->sides[side].store, &answers[side], 1), "an operation that failed");

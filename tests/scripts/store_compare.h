@@ -64,6 +64,13 @@ enum sight {
     SAW_SLOT_FREED,
     SAW_SLOT_UNKNOWN,
     SAW_SLOT_TAKE,
+    SAW_FOLLOW_UP,
+    SAW_FOLLOW_UP_HELD,
+    SAW_FOLLOW_UP_RUN,
+    SAW_FOLLOW_UP_SKIPPED,
+    SAW_FOLLOW_UP_NOTED,
+    SAW_FOLLOW_UP_WAITS,
+    SAW_FOLLOW_UP_GOES,
     SIGHTS
 };
 #define LONG_RUN 5000
@@ -78,6 +85,7 @@ struct comparison {
     int64_t tokens[2][TOKENS];     /* that were given, in order */
     unsigned token_of[TOKENS];     /* which lease's: each has a row of its own */
     unsigned token_count;
+    int64_t numbers[2][KEYS][JOBS]; /* of follow-ups; 0: the job is none */
     char load_key[80], work_key[80];
     struct jg_op usual; /* the settings that most operations have: limit, lease, capacity */
     /* The last run that was admitted; of the operation, only what the settings say. */

@@ -28,6 +28,7 @@ compare_claim(struct comparison *cmp, unsigned key)
     compare_check(cmp, strcmp(report[0].newest_candidate, report[1].newest_candidate) == 0, "newest candidate");
     compare_check(cmp, strcmp(report[0].newest_acked_candidate, report[1].newest_acked_candidate) == 0,
                   "newest acknowledged candidate");
+    compare_check(cmp, strcmp(report[0].newest_follow_up, report[1].newest_follow_up) == 0, "newest follow-up");
 }
 
 struct duplicates {

@@ -18,6 +18,8 @@
  * 1 take KEY JOB [COUNT]     -> how many tickets; for COUNT jobs of the keys KEY, KEY+1 ... place, drop, bury, lead,
  * leave, group, announce KEY JOB
  *                          -> changed | unchanged | estore, likewise
+ * followed_claim, followed_confirm, followed, followed_take, followed_complete KEY JOB
+ *                          -> likewise with follow-ups; job 1 of the key is their original
  * watch                    -> ok | estore; woken -> yes | no: within a second; unwatch -> ok
  * tickets, check           -> ok | estore, likewise; what check finds goes to standard error
  * wait MS                  -> yes | no, likewise
@@ -44,6 +46,7 @@
 
 #define MOST_OPS 2000
 #define MOST_CROWD 64
+#define MOST_FOLLOW_UPS 16
 
 static const struct jg_log log_all = {.level = JG_LOG_DEBUG, .name = "shell"};
 static struct jg_store *store;
@@ -114,6 +117,10 @@ carry_out(const struct word *word, unsigned key, unsigned number, size_t count)
     static const char *items[MOST_OPS];
     static int32_t busy[JG_OP_BUSY_MOST];
     static int64_t epoch, token; /* of the last admission */
+    static int64_t follow_ups[MOST_FOLLOW_UPS];
+    const bool followed = strncmp(word->word, "followed", 8) == 0;
+    char original[JG_JID_CHARS + 1];
+    strcpy(original, jid_of(key, 1));
     must(count > 0 && count <= MOST_OPS);
     size_t item_count = 0;
     if (kind == JG_OP_TAKE) {
@@ -145,7 +152,11 @@ carry_out(const struct word *word, unsigned key, unsigned number, size_t count)
                                 .limit_key = word->per_key ? limit_keys[i] : NULL,
                                 .per_key = word->per_key,
                                 .slot_ttl_ms = strncmp(word->word, "slotted", 7) == 0 ? 600000 : 0,
-                                .done_ttl_ms = word->lease || word->capacity ? 60000 : 0,
+                                .done_ttl_ms = word->lease || word->capacity || followed ? 60000 : 0,
+                                .follows_up = followed,
+                                .follow_up = followed ? follow_ups[number % MOST_FOLLOW_UPS] : 0,
+                                .candidate_of = followed ? original : NULL,
+                                .follow_ups = followed ? &followed : NULL,
                                 .token_in = token,
                                 .grace_ms = word->grace_ms,
                                 .leave = word->leave,
@@ -161,6 +172,8 @@ carry_out(const struct word *word, unsigned key, unsigned number, size_t count)
                                 .epoch_in = epoch};
     }
     enum jg_err err = jg_store_exec(store, ops, count);
+    if (!err && kind == JG_OP_CLAIM)
+        follow_ups[number % MOST_FOLLOW_UPS] = ops[count - 1].follow_up;
     if (!err && kind == JG_OP_ADMIT) {
         epoch = ops[count - 1].epoch;
         token = ops[count - 1].token ? ops[count - 1].token : token;
@@ -296,6 +309,11 @@ do_operation(const char *line)
         {"keyed_renew", JG_OP_RENEW, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0, 1},
         {"keyed_complete", JG_OP_COMPLETE, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0, 1},
         {"keyed_sync", JG_OP_SYNC, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0, 1},
+        {"followed_claim", JG_OP_CLAIM, JG_DEDUP_UNTIL_EXECUTED, 0, false, false, 0, JG_LEASE_NONE, 0, 0},
+        {"followed_confirm", JG_OP_CONFIRM, JG_DEDUP_UNTIL_EXECUTED, 0, false, false, 0, JG_LEASE_NONE, 0, 0},
+        {"followed", JG_OP_ADMIT, JG_DEDUP_UNTIL_EXECUTED, 0, false, false, 0, JG_LEASE_NONE, 0, 0},
+        {"followed_take", JG_OP_TAKE, JG_DEDUP_UNTIL_EXECUTED, 0, false, false, 0, JG_LEASE_NONE, 0, 0},
+        {"followed_complete", JG_OP_COMPLETE, JG_DEDUP_UNTIL_EXECUTED, 0, false, false, 0, JG_LEASE_NONE, 0, 0},
         {"mark", JG_OP_MARK, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0, 0},
         {"unmark", JG_OP_MARK, JG_DEDUP_UNTIL_EXECUTING, 0, true, false, 0, JG_LEASE_NONE, 0, 0},
         {"announce", JG_OP_ANNOUNCE, JG_DEDUP_UNTIL_EXECUTING, 0, false, false, 0, JG_LEASE_NONE, 0, 0},

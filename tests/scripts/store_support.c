@@ -277,6 +277,8 @@ advance_key(struct subject *subject, const redisReply *key, int64_t ms)
         ignore(subject_command(subject, "PEXPIRE %s %lld", key->str, ttl_ms - (long long)ms));
     if (strstr(key->str, "}:claim:") && ttl_ms > ms)
         ignore(subject_command(subject, "HINCRBY %s at %lld", key->str, -(long long)ms));
+    if (strstr(key->str, "}:fol:") && ttl_ms > ms && integer_of(subject_command(subject, "HEXISTS %s ue", key->str)))
+        ignore(subject_command(subject, "HINCRBY %s ue %lld", key->str, -(long long)ms));
     if (ends_with(key, "}:tkt") || ends_with(key, "}:instances"))
         advance_times(subject, key, ms);
     if (!ends_with(key, "}:run") && !strstr(key->str, "}:run:") && !ends_with(key, "}:heldk") &&

@@ -67,6 +67,24 @@
     X(a_candidate_of_a_rewound_claim_runs)                                                                             \
     X(an_until_executing_job_is_not_dropped_for_a_rewound_run)                                                         \
     X(an_empty_store_knows_nothing)                                                                                    \
+    /* store_follow.c: follow-ups */                                                                                   \
+    X(a_duplicate_of_a_running_job_is_a_numbered_candidate)                                                            \
+    X(a_duplicate_of_a_job_that_waits_is_no_follow_up)                                                                 \
+    X(the_latest_follow_up_runs_once_after_its_original)                                                               \
+    X(a_follow_up_that_comes_up_after_its_original_runs_at_once)                                                       \
+    X(a_follow_up_waits_for_a_newer_one_that_may_come_within_bounds)                                                   \
+    X(a_newer_follow_up_takes_the_claim_of_one_that_did_not_start)                                                     \
+    X(a_follow_up_whose_delivery_failed_is_waited_for_no_more)                                                         \
+    X(a_follow_up_has_one_of_its_own)                                                                                  \
+    X(an_original_that_is_delivered_again_runs_while_its_follow_up_waits)                                              \
+    X(an_original_that_is_held_when_it_is_delivered_again_goes_before_its_follow_up)                                   \
+    X(a_follow_up_does_the_work_of_an_original_whose_run_died)                                                         \
+    X(held_follow_ups_stand_in_nobodys_way)                                                                            \
+    X(a_follow_up_takes_the_place_of_a_successor)                                                                      \
+    X(a_follow_up_that_is_buried_is_nobodys_heir)                                                                      \
+    X(a_store_that_lost_its_data_loses_no_follow_up)                                                                   \
+    X(follow_ups_are_numbered_on_after_a_rewind)                                                                       \
+    X(without_a_store_that_knows_a_follow_up_runs)                                                                     \
     /* store_limits.c: slots, tickets, what is held */                                                                 \
     X(a_job_runs_while_there_is_a_slot_and_is_held_when_there_is_none)                                                 \
     X(the_same_run_is_told_run_again)                                                                                  \

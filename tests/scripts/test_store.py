@@ -122,6 +122,19 @@ COSTS = [
     ("keyed_complete 9 1", 8),
     ("mark 9 1", 5),
     ("unmark 9 1", 4),
+    ("followed_claim 11 1", 7),  # an original
+    ("confirm 11 1", 5),
+    ("followed 11 1", 10),
+    ("followed_claim 11 2", 13),  # a follow-up
+    ("followed_claim 11 2", 5),  # told again
+    ("followed_confirm 11 2", 6),  # the newest
+    ("followed 11 2", 14),  # held
+    ("followed_claim 11 3", 13),
+    ("followed_confirm 11 3", 6),
+    ("followed 11 2", 8),  # skipped
+    ("followed_take 11 3", 13),
+    ("followed_complete 11 1", 15),  # the claim goes to it
+    ("followed 11 3", 12),  # it runs
     ("override 6 1", 5),
 ]
 
@@ -159,7 +172,7 @@ def test_the_loader_gives_each_script_what_its_header_lists(program, root):
                             check=True).stdout.splitlines()
     found = []
     for path in sorted((root / "connectors/redis/scripts").glob("*.lua")):
-        if path.stem in ("prelude", "heirs", "runs"):
+        if path.stem in ("prelude", "follow", "heirs", "runs"):
             continue
         text = path.read_text()
         keys, arguments = (re.search(rf"^-- {field} (.*(?:\n--  .*)*)", text, re.MULTILINE).group(1).replace("\n--", "").strip()

@@ -441,19 +441,20 @@ ANSWERS = {
     "a status": b"+OK\r\n",
     "nil": b"$-1\r\n",
     "an error": b"-ERR something\r\n",
-    "an unknown verdict": b"*4\r\n$7\r\nperhaps\r\n$0\r\n\r\n$1\r\nn\r\n:0\r\n",
-    "a duplicate of nobody": b"*4\r\n$9\r\nduplicate\r\n$0\r\n\r\n$1\r\nq\r\n:0\r\n",
-    "a duplicate of something long": b"*4\r\n$9\r\nduplicate\r\n$200\r\n" + b"a" * 200 + b"\r\n$1\r\nq\r\n:0\r\n",
-    "a duplicate with a NUL": b"*4\r\n$9\r\nduplicate\r\n$53\r\n" + b"\0" * 53 + b"\r\n$1\r\nq\r\n:0\r\n",
-    "an unknown state": b"*4\r\n$9\r\nduplicate\r\n$53\r\n" + JID + b"\r\n$1\r\nx\r\n:0\r\n",
-    "a since that is a word": b"*4\r\n$9\r\nduplicate\r\n$53\r\n" + JID + b"\r\n$1\r\nq\r\n$4\r\nsoon\r\n",
-    "nested": b"*4\r\n*1\r\n:1\r\n*1\r\n:1\r\n*1\r\n:1\r\n*1\r\n:1\r\n",
+    "an unknown verdict": b"*5\r\n$7\r\nperhaps\r\n$0\r\n\r\n$1\r\nn\r\n:0\r\n:0\r\n",
+    "a duplicate of nobody": b"*5\r\n$9\r\nduplicate\r\n$0\r\n\r\n$1\r\nq\r\n:0\r\n:0\r\n",
+    "a duplicate of something long": b"*5\r\n$9\r\nduplicate\r\n$200\r\n" + b"a" * 200 + b"\r\n$1\r\nq\r\n:0\r\n:0\r\n",
+    "a duplicate with a NUL": b"*5\r\n$9\r\nduplicate\r\n$53\r\n" + b"\0" * 53 + b"\r\n$1\r\nq\r\n:0\r\n:0\r\n",
+    "an unknown state": b"*5\r\n$9\r\nduplicate\r\n$53\r\n" + JID + b"\r\n$1\r\nx\r\n:0\r\n:0\r\n",
+    "a since that is a word": b"*5\r\n$9\r\nduplicate\r\n$53\r\n" + JID + b"\r\n$1\r\nq\r\n$4\r\nsoon\r\n:0\r\n",
+    "a follow-up that is none": b"*5\r\n$9\r\nduplicate\r\n$53\r\n" + JID + b"\r\n$1\r\nr\r\n:17\r\n:1\r\n",
+    "nested": b"*5\r\n:0\r\n*1\r\n:1\r\n*1\r\n:1\r\n*1\r\n:1\r\n*1\r\n:1\r\n",
 }
 
 
 # TIME, and since when it has our data.
 SINCE = b"*2\r\n$10\r\n1700000000\r\n$1\r\n0\r\n" + b"$42\r\n" + b"0" * 40 + b" 1\r\n"
-SCRIPTS = len(list((pathlib.Path(__file__).parents[2] / "connectors/redis/scripts").glob("*.lua"))) - 3  # three are none
+SCRIPTS = len(list((pathlib.Path(__file__).parents[2] / "connectors/redis/scripts").glob("*.lua"))) - 4  # four are none
 
 
 def pretend(answer):
@@ -482,7 +483,7 @@ def pretend(answer):
 
 
 def test_the_pretended_server_is_believed_when_it_makes_sense(shell, fake):
-    sense = b"*4\r\n$9\r\nduplicate\r\n$53\r\n" + JID + b"\r\n$1\r\nq\r\n:17\r\n"
+    sense = b"*5\r\n$9\r\nduplicate\r\n$53\r\n" + JID + b"\r\n$1\r\nq\r\n:17\r\n:0\r\n"
     assert shell().open(fake(pretend(sense))).word("claim 1 1") == "duplicate"
 
 
@@ -496,7 +497,7 @@ def test_an_answer_that_makes_no_sense_is_a_store_failure(shell, fake, answer):
 
 
 def test_a_reply_too_many_breaks_the_connection_not_the_next_answer(shell, fake):
-    sense = b"*4\r\n$9\r\nduplicate\r\n$53\r\n" + JID + b"\r\n$1\r\nq\r\n:17\r\n"
+    sense = b"*5\r\n$9\r\nduplicate\r\n$53\r\n" + JID + b"\r\n$1\r\nq\r\n:17\r\n:0\r\n"
     one = shell().open(fake(pretend(sense + sense)))
     assert one.word("claim 1 1") in ("duplicate", "estore")
     one.await_log("more replies than commands")

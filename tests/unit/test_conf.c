@@ -32,7 +32,7 @@ nothing_set_governs_nothing(void **state)
     assert_int_equal(policy.hold_max, 0);
     assert_int_equal(policy.hold_max_age_ms, 0);
     assert_int_equal(policy.resume_ahead, JG_AHEAD_AUTO);
-    assert_int_equal(policy.resume_wait_ms, 20);
+    assert_int_equal(policy.resume_wait_ms, 50);
     assert_int_equal(jg_conf_grace_ms(fixture->conf, &policy), 12000);
     char setting[160];
     assert_null(jg_conf_needs_end(fixture->conf, setting, sizeof setting));
@@ -387,6 +387,36 @@ a_load_by_slots_needs_a_capacity_of_some_class(void **state)
     refuse(fixture, "jobgate.class.Mail.capacity.work", "slots", "not `redis:<key>`");
 }
 
+static bool
+follows_up(struct fixture *fixture, const char *class_name)
+{
+    struct jg_policy policy;
+    jg_conf_policy(fixture->conf, class_name, &policy);
+    return policy.dedup_follow_up;
+}
+
+static void
+follow_ups_need_a_claim_that_lasts_until_the_end(void **state)
+{
+    struct fixture *fixture = *state;
+    set(fixture, "jobgate.default.dedup", "until_executing");
+    set(fixture, "jobgate.default.dedup.follow.up", "true");
+    refuse_finish(fixture, "jobgate.default.dedup.follow.up is true, but dedup is until_executing: set "
+                           "dedup=until_executed");
+    start_again(fixture);
+    set(fixture, "jobgate.class.Mail.dedup.follow.up", "true");
+    refuse_finish(fixture, "jobgate.class.Mail.dedup.follow.up is true, but dedup is none");
+    start_again(fixture);
+    /* What is set for all classes is for those that can have it. */
+    set(fixture, "jobgate.default.dedup.follow.up", "true");
+    set(fixture, "jobgate.class.Mail.dedup", "until_executed");
+    set(fixture, "jobgate.class.Other.dedup", "until_executing");
+    finish(fixture);
+    assert_true(follows_up(fixture, "Mail"));
+    assert_false(follows_up(fixture, "Other"));
+    assert_false(follows_up(fixture, "Third"));
+}
+
 int
 main(void)
 {
@@ -412,6 +442,7 @@ main(void)
         TEST(the_emergency_switch_works_with_settings_that_would_be_refused),
         TEST(kafka_properties_are_kept_for_our_own_clients),
         TEST(a_load_by_slots_needs_a_capacity_of_some_class),
+        TEST(follow_ups_need_a_claim_that_lasts_until_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -145,6 +145,36 @@ of_each_key_as_many_are_asked_for_as_may_run(void **state)
     jg_lanes_clear(&lanes);
 }
 
+/* In a class whose jobs wait for nothing of their own key else. */
+static void
+a_follow_up_that_waits_stands_in_nobodys_way(void **state)
+{
+    struct jg_lanes lanes;
+    struct jg_entry *out[MOST];
+    char jid[JG_JID_CHARS + 1];
+    bool woken;
+    (void)state;
+    assert_true(jg_lanes_init(&lanes, 1));
+    jid_of(7, 0, jid);
+    struct jg_lane_place place = {.jid = jid, .by_job_key = true, .follow_up = true, .held_since_ms = 1};
+    assert_int_equal(jg_row_read(&lanes.rows[0], 0), JG_ROW_NEW);
+    struct jg_entry *entry = jg_lanes_add(&lanes, &lanes.rows[0], 0, &place, &woken);
+    assert_true(entry && woken && entry->follow_up);
+    add(&lanes, 0, 1, -1, 5);
+    assert_int_equal(lanes.follow_ups, 1);
+    assert_int_equal(pick(&lanes, MOST, 0, out), 2);
+    assert_ptr_equal(out[0], entry);
+    jg_lanes_waits(&lanes, entry);
+    assert_int_equal(pick(&lanes, MOST, 0, out), 1);
+    assert_int_equal(out[0]->offset, 1);
+    jg_lanes_wake(&lanes);
+    assert_int_equal(pick(&lanes, 1, 0, out), 1);
+    assert_ptr_equal(out[0], entry);
+    jg_lanes_remove(&lanes, entry);
+    assert_int_equal(lanes.follow_ups, 0);
+    jg_lanes_clear(&lanes);
+}
+
 /* However often it is woken, and however few are asked for at once. */
 static void
 no_lane_is_starved(void **state)
@@ -444,6 +474,7 @@ main(void)
         cmocka_unit_test(without_keys_those_held_longest_go_first_and_each_partition_in_order),
         cmocka_unit_test(those_that_come_up_behind_nobody_go_first),
         cmocka_unit_test(of_each_key_as_many_are_asked_for_as_may_run),
+        cmocka_unit_test(a_follow_up_that_waits_stands_in_nobodys_way),
         cmocka_unit_test(no_lane_is_starved),
         cmocka_unit_test(what_was_asked_in_vain_is_not_asked_again_before_the_next_wake_and_what_is_new_is),
         cmocka_unit_test(a_backoff_stops_nobody_else_and_ends),

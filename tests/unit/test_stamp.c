@@ -161,6 +161,11 @@ where_since_when_and_why_a_job_was_held_is_read(void **state)
     assert_int_equal(read_held("jobgate-held-reason", "key", &stamp), JG_STAMP_OURS);
     assert_int_equal(stamp.held_reason, JG_REASON_KEY);
     assert_string_equal(stamp.limit_key, "");
+    assert_int_equal(read_held("jobgate-held-reason", "follow-up", &stamp), JG_STAMP_OURS);
+    assert_int_equal(stamp.held_reason, JG_REASON_FOLLOW_UP);
+    assert_int_equal(stamp.follow_up, 0);
+    /* A follow-up is a candidate, and has a number. */
+    assert_int_equal(read_held("jobgate-follow-up", "17", NULL), JG_STAMP_FOREIGN);
     assert_int_equal(read_held("jobgate-not-before", "soon", &stamp), JG_STAMP_FOREIGN);
     assert_int_equal(read_with(NULL, NULL, "jobgate-not-before", "1700000000500", NULL), JG_STAMP_FOREIGN);
 }

@@ -1,13 +1,13 @@
 -- admit: may this job start now?
 -- KEYS  1 epoch  2 stats  3 claim  4 run  5 was  6 was_original  7 tkt  8 held  9 limits  10 lease  11 done  12 chain
---       13 run_key  14 heldk  15 cap
+--       13 run_key  14 heldk  15 cap  16 fol  17 done_original
 -- ARGV  1 run_id  2 jid  3 mode  4 member  5 candidate_of  6 run_ttl_ms  7 ttl_ms  8 limit
 --       9 resumed  10 last_try  11 fresh  12 grace_ms  13 hold_max  14 channel  15 lease  16 lease_skips
 --       17 capacity  18 load  19 done_ttl_ms  20 provisional_ms  21 limit_key  22 per_key
---       23 slot_ttl_ms
+--       23 slot_ttl_ms  24 follow_up
 -- OUT   {verdict, original, epoch, reason, token, next, waits, load, gauge}     verdict: run, skip, hold, later; reason:
---       none, limit, behind, paused, grace, full, lease, capacity, key, done, taken, copy; gauge: fine, absent,
---       wrong
+--       none, limit, behind, paused, grace, full, lease, capacity, key, follow-up, done, taken, copy; gauge: fine,
+--       absent, wrong
 -- TIME  the server's, never the caller's
 -- AGAIN who is no candidate never gets skip, but for leases and chains. A candidate that got run may get skip, but only
 --       once its original is certain to come up, or came up, after the candidate was produced; while its run is a member
@@ -21,17 +21,23 @@
 --       already), held 14, 2 more where others end as no-ops, 2 more when it has an owner; a capacity: 12 more, and 1 when its gauge exists; by
 --       slots 15 more, 2 of them when the member runs already; done or a copy: 3 to 6 more. 1 more when runs have expired, and when the lease was one's that has. A limit by key without another:
 --       until_executing 12 more (6 when the member runs already), held 13 at most; 2 or 3 more with tickets out. With
---       what else is asked for likewise; where a lease is the job key's, 2 or 3 more when held, as with tickets out
+--       what else is asked for likewise; where a lease is the job key's, 2 or 3 more when held, as with tickets out. A
+--       follow-up, without what else is asked for: 12 with the claim, 2 to 6 more to get it, held 14, skipped 8
 --
 -- With a limit by key, or a lease of job keys that newcomers wait for, newcomers go behind held jobs of their own key
 -- alone; and behind all that could go but for the class's own bar (`w` of `held`; tickets that are out).
+-- A follow-up is skipped when a newer one is in the log, or a newer job has the claim. It is held while another job has
+-- the claim, or while a newer one may come; else the claim is its own from then on, unless its original may yet put it
+-- back, after a loss of data. Whoever has the claim never waits for follow-ups: those that are held (`f` of `held`) stand
+-- in nobody's way. One that gets the claim of an original whose run has died does that one's work, too: should it come up
+-- again, it is done.
 
 local jid, mode, member, candidate_of, run_ttl_ms, ttl_ms = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local own_limit, resumed, last_try, hold_max = tonumber(ARGV[8]), ARGV[9] == '1', ARGV[10] == '1', tonumber(ARGV[13])
 local leased, lease_skips, capacity = ARGV[15] ~= 'none', ARGV[16] == '1', tonumber(ARGV[17])
 local done_ttl_ms, provisional_ms, number = ARGV[19], ARGV[20], number_of(jid)
 local limit_key, per_key, keyed = ARGV[21], tonumber(ARGV[22]), ARGV[21] ~= ''
-local slot_ttl_ms, own_slot = tonumber(ARGV[23]), 0
+local slot_ttl_ms, own_slot, follow_up = tonumber(ARGV[23]), 0, tonumber(ARGV[24])
 local executed = mode == 'until_executed'
 local gated = own_limit ~= 0 or leased or capacity > 0 or keyed
 local keys = own_keys(jid, limit_key, lease_skips and 'none' or ARGV[15])
@@ -41,8 +47,8 @@ local waits_for_class = false
 local lasts = executed or gated
 local brief_ms = brief_of(number, capacity, done_ttl_ms)
 local recorded = leased or not brief_ms
-local claim = redis.call('HMGET', KEYS[3], 'jid', 'st', 'ep', 'nc', 'cn', 'ca', 'run')
-local owner, state, claim_epoch, candidates = claim[1], claim[2], claim[3], tonumber(claim[4])
+local claim = call('HMGET', KEYS[3], 'jid', 'st', 'ep', 'nc', 'cn', 'ca', 'run', 'no', 'fu')
+local owner, state, claim_epoch, candidates = claim[1], claim[2], claim[3], tonumber(claim[4]) or 0
 local heirs = {claim[5], claim[6]}
 local load, load_trouble = -1, 'fine'
 local lease, chain = {}, {}
@@ -58,13 +64,52 @@ end
 -- back after the store lost the start; and one that is no longer renewed may have ended before.
 local function original_stands()
     if owner == candidate_of and claim_epoch == epoch then
-        local runs = executed and state == 'r' and claim[7] and redis.call('ZSCORE', KEYS[4], claim[7])
+        local runs = executed and state == 'r' and claim[7] and call('ZSCORE', KEYS[4], claim[7])
         if state == 'q' or state == 'h' or runs then
             return true
         end
     end
-    local was = redis.call('GET', KEYS[6])
+    local was = call('GET', KEYS[6])
     return was == 'until_executing' or executed and was == 'until_executed'
+end
+
+-- What is said to a follow-up that does not run yet: hold, later, or skip and whose duplicate it is; nil: it has the claim, or gets it.
+local function follow()
+    local fol = follow_ups(KEYS[16])
+    if owner ~= jid then
+        if fol.n > follow_up then
+            return 'skip', fol.jid or candidate_of
+        end
+        local current = owner and claim_epoch == epoch
+        local expires = current and state == 'r' and claim[7] and call('ZSCORE', KEYS[4], claim[7])
+        local runs = expires and tonumber(expires) > now
+        if current and follow_up < (tonumber(claim[8]) or 0) and (state == 'q' or state == 'h' or runs) then
+            return 'skip', owner
+        end
+        if not current and call('EXISTS', KEYS[17]) == 0 and not settle(now, ARGV[12], ARGV[11]) then
+            return 'later'
+        end
+        local moved = note_follow_up(KEYS[16], KEYS[3], fol, owner, current and state ~= 'r', jid, follow_up, ttl_ms)
+        if not moved and current and (state ~= 'r' or runs) then
+            call('HSET', KEYS[3], 'fu', 1)
+            return 'hold'
+        end
+        if current and owner == candidate_of and not moved and tonumber(done_ttl_ms) > 0 then
+            call('HSET', KEYS[17], 'm', '', 'next', '', 'waits', 0, 'at', '')
+            call('PEXPIRE', KEYS[17], done_ttl_ms)
+        end
+        if not moved then
+            call('HSET', KEYS[3], 'jid', jid, 'st', 'q', 'ep', epoch, 'at', digits(now), 'mode', mode,
+                       'no', digits(follow_up), 'n', 0, 'nc', candidates, 'fu', 1)
+            call('PEXPIRE', KEYS[3], ttl_ms)
+        end
+        forget(KEYS[3], heirs, jid, 'run')
+        owner, state = jid, 'q'
+    end
+    if state ~= 'r' and fol.u > follow_up and fol.ue > now then
+        return 'hold'
+    end
+    return nil
 end
 
 -- It ends here: its ticket serves another, its claim goes to an heir.
@@ -74,8 +119,8 @@ local function skip(counter)
     elseif state ~= 'r' then
         pass_on(KEYS[3], heirs, claim_epoch, ttl_ms, provisional_ms)
     end
-    if resumed and redis.call('HDEL', KEYS[7], jid) == 1 and held_by(KEYS[8]) > 0 then
-        redis.call('PUBLISH', ARGV[14], 'slot')
+    if resumed and call('HDEL', KEYS[7], jid) == 1 and held_by(KEYS[8]) > 0 then
+        call('PUBLISH', ARGV[14], 'slot')
     end
     count(counter)
 end
@@ -86,7 +131,7 @@ local function lease_bars()
     if not leased then
         return nil
     end
-    lease = redis.call('HMGET', KEYS[10], 'm', 'tok')
+    lease = call('HMGET', KEYS[10], 'm', 'tok')
     if not lease_lives(KEYS[4], lease[1]) then
         return nil
     end
@@ -103,7 +148,7 @@ local function is_next_due(done)
     end
     if done[4] == '' then
         done[4] = position_of(member)
-        redis.call('HSET', KEYS[11], 'at', done[4])
+        call('HSET', KEYS[11], 'at', done[4])
     end
     return done[4] == position_of(member)
 end
@@ -112,17 +157,17 @@ end
 -- take all that is free, and held jobs that wait for the class alone; and those of its own keys.
 local function goes_behind(limit)
     if not keys[1] then
-        return held_by(KEYS[8]) > 0 or redis.call('HLEN', KEYS[7]) > 0
+        return held_before(KEYS[8]) > 0 or call('HLEN', KEYS[7]) > 0
     end
-    local tickets = redis.call('HLEN', KEYS[7])
-    waits_for_class = (tonumber(redis.call('HGET', KEYS[8], 'w')) or 0) > 0 or
-                      limit > 0 and redis.call('ZCARD', KEYS[4]) + tickets >= limit or
+    local tickets = call('HLEN', KEYS[7])
+    waits_for_class = (tonumber(call('HGET', KEYS[8], 'w')) or 0) > 0 or
+                      limit > 0 and call('ZCARD', KEYS[4]) + tickets >= limit or
                       capacity > 0 and load - own_slot + tickets >= capacity or ARGV[15] == 'class' and tickets > 0
     if waits_for_class then
         return true
     end
     for _, key in ipairs(keys) do
-        if (tonumber(redis.call('ZSCORE', KEYS[14], key)) or 0) > now then
+        if (tonumber(call('ZSCORE', KEYS[14], key)) or 0) > now then
             return true
         end
     end
@@ -137,7 +182,7 @@ end
 -- What is said to a job that does not run yet. The resumer's tickets go before newcomers, who go behind what is held:
 -- else those would starve.
 local function ask()
-    local limit = limit_by(redis.call('HGET', KEYS[9], 'override'), own_limit)
+    local limit = limit_by(call('HGET', KEYS[9], 'override'), own_limit)
     if limit < 0 then
         waits_for_class = true
         return 'hold', 'paused'
@@ -149,14 +194,14 @@ local function ask()
         return 'later', 'grace'
     end
     if slot_ttl_ms > 0 then
-        load, own_slot = slots_taken(KEYS[15], now), redis.call('ZSCORE', KEYS[15], jid) and 1 or 0
+        load, own_slot = slots_taken(KEYS[15], now), call('ZSCORE', KEYS[15], jid) and 1 or 0
     elseif capacity > 0 then
         load, load_trouble = gauge(ARGV[18])
     end
     local lease_bar = lease_bars()
     local function bar()
         waits_for_class = true
-        if limit > 0 and redis.call('ZCARD', KEYS[4]) >= limit then
+        if limit > 0 and call('ZCARD', KEYS[4]) >= limit then
             return 'limit'
         end
         if capacity > 0 and (load - own_slot >= capacity or load_trouble == 'wrong') then
@@ -168,7 +213,7 @@ local function ask()
         end
         return lease_bar
     end
-    local ticket = resumed and redis.call('HGET', KEYS[7], jid)
+    local ticket = resumed and call('HGET', KEYS[7], jid)
     if ticket then
         taken = limit > 0 and tonumber(string.match(ticket, '^%d+'))
         local reason = bar()
@@ -193,20 +238,25 @@ local function ask()
     return 'run', 'none'
 end
 
--- A held job comes up again, so its claim is certain. A candidate stays one: it may yet become heir. It comes up at
+-- A held job comes up again, so its claim is certain, also when a run of it that is no longer here was the last. A
+-- candidate stays one: it may yet become heir. It comes up at
 -- another position, which is no copy then; but it may come up here once more before, and is no no-op.
 local function hold(reason)
-    if resumed and redis.call('HDEL', KEYS[7], jid) == 1 and reason == 'limit' then
+    if resumed and call('HDEL', KEYS[7], jid) == 1 and reason == 'limit' then
         count('missed')
     end
-    redis.call('HINCRBY', KEYS[8], 'n', 1)
+    call('HINCRBY', KEYS[8], 'n', 1)
+    if reason == 'follow-up' then
+        call('HINCRBY', KEYS[8], 'f', 1)
+        keys = {}
+    end
     if keys[1] and waits_for_class then
-        redis.call('HINCRBY', KEYS[8], 'w', 1)
+        call('HINCRBY', KEYS[8], 'w', 1)
     end
     mark(KEYS[14], keys, now)
-    if owner == jid and state ~= 'r' then
-        redis.call('HSET', KEYS[3], 'st', 'h', 'ep', epoch)
-        redis.call('PEXPIRE', KEYS[3], ttl_ms)
+    if owner == jid and (state ~= 'r' or claim[9]) then
+        call('HSET', KEYS[3], 'st', 'h', 'ep', epoch)
+        call('PEXPIRE', KEYS[3], ttl_ms)
     end
     local promised = leased and lease_skips and number == 0 and not resumed and not chain[1]
     if promised or tonumber(chain[1]) == number and chain[2] ~= '' then
@@ -219,7 +269,7 @@ end
 local function take_lease(runs)
     local token = tonumber(lease[2]) or 0
     if runs then
-        lease = redis.call('HMGET', KEYS[10], 'm', 'tok')
+        lease = call('HMGET', KEYS[10], 'm', 'tok')
         if lease[1] ~= member then
             return 0
         end
@@ -229,29 +279,31 @@ local function take_lease(runs)
             count('leases_lost')
         end
         token = math.max(token + 1, now)
-        redis.call('HSET', KEYS[10], 'm', member, 'tok', digits(token))
+        call('HSET', KEYS[10], 'm', member, 'tok', digits(token))
     end
-    redis.call('PEXPIRE', KEYS[10], digits(tonumber(run_ttl_ms) + LEASE_FREE_MS))
+    call('PEXPIRE', KEYS[10], digits(tonumber(run_ttl_ms) + LEASE_FREE_MS))
     return token
 end
 
 -- Its own capacity slot, which outlives the run. One that runs already has it, unless it was freed: that is no reason to
 -- take another.
 local function take_slot(runs)
-    if not runs or (tonumber(redis.call('ZSCORE', KEYS[15], jid)) or 0) > now then
-        redis.call('ZADD', KEYS[15], digits(now + math.max(slot_ttl_ms, tonumber(run_ttl_ms))), jid)
+    if not runs or (tonumber(call('ZSCORE', KEYS[15], jid)) or 0) > now then
+        call('ZADD', KEYS[15], digits(now + math.max(slot_ttl_ms, tonumber(run_ttl_ms))), jid)
     end
 end
 
-if lasts then
+if lasts or follow_up > 0 then
     now = now_ms()
+end
+if lasts then
     reap(KEYS[4], now)
 end
 local candidate = candidate_of ~= '' and owner ~= jid
 local remembers = recorded or tonumber(done_ttl_ms) > 0
-local runs = lasts and (candidate or gated or remembers) and redis.call('ZSCORE', KEYS[4], member)
+local runs = lasts and (candidate or follow_up > 0 or gated or remembers) and call('ZSCORE', KEYS[4], member)
 if remembers and not runs then
-    local done = redis.call('HMGET', KEYS[11], 'm', 'next', 'waits', 'at')
+    local done = call('HMGET', KEYS[11], 'm', 'next', 'waits', 'at')
     if done[1] then
         skip('skipped')
         if not is_next_due(done) then
@@ -261,14 +313,25 @@ if remembers and not runs then
     end
 end
 if recorded and not runs then
-    chain = redis.call('HMGET', KEYS[12], 'n', 'm')
+    chain = call('HMGET', KEYS[12], 'n', 'm')
     local started = tonumber(chain[1]) or -1
     if started > number or started == number and chain[2] ~= '' and position_of(chain[2]) ~= position_of(member) then
         skip('skipped')
         return answer('skip', 'copy')
     end
 end
-if candidate and not runs and original_stands() then
+if follow_up > 0 and not runs then
+    local verdict, original = follow()
+    if verdict == 'skip' then
+        skip('skipped')
+        return answer('skip', 'none', original)
+    elseif verdict == 'hold' then
+        hold('follow-up')
+        return answer('hold', 'follow-up')
+    elseif verdict then
+        return answer('later', 'grace')
+    end
+elseif candidate and not runs and original_stands() then
     skip('skipped')
     return answer('skip', 'none', candidate_of)
 end
@@ -282,8 +345,8 @@ if gated and not runs then
     elseif verdict == 'skip' then
         skip('noops')
         if tonumber(done_ttl_ms) > 0 then
-            redis.call('HSET', KEYS[11], 'm', '', 'next', '', 'waits', 0, 'at', '')
-            redis.call('PEXPIRE', KEYS[11], done_ttl_ms)
+            call('HSET', KEYS[11], 'm', '', 'next', '', 'waits', 0, 'at', '')
+            call('PEXPIRE', KEYS[11], done_ttl_ms)
         end
     end
     if verdict ~= 'run' then
@@ -292,7 +355,7 @@ if gated and not runs then
 end
 forget(KEYS[3], heirs, jid)
 if resumed then
-    redis.call('HDEL', KEYS[7], jid)
+    call('HDEL', KEYS[7], jid)
 end
 if taken then
     count('waited_ms', math.max(0, now - taken))
@@ -301,19 +364,19 @@ if taken then
     end
 end
 if lasts then
-    redis.call('ZADD', KEYS[4], digits(now + tonumber(run_ttl_ms)), member)
+    call('ZADD', KEYS[4], digits(now + tonumber(run_ttl_ms)), member)
 end
 if keyed then
     keep_key_run(KEYS[13], member, now + tonumber(run_ttl_ms))
 end
 if owner == jid then
     if executed then
-        redis.call('HSET', KEYS[3], 'st', 'r', 'run', member, 'ep', epoch)
-        redis.call('PEXPIRE', KEYS[3], ttl_ms)
+        call('HSET', KEYS[3], 'st', 'r', 'run', member, 'ep', epoch)
+        call('PEXPIRE', KEYS[3], ttl_ms)
     else
-        redis.call('DEL', KEYS[3])
+        call('DEL', KEYS[3])
         if candidates > 0 then
-            redis.call('SET', KEYS[5], 'until_executing', 'PX', ttl_ms)
+            call('SET', KEYS[5], 'until_executing', 'PX', ttl_ms)
         end
     end
 end
@@ -322,6 +385,9 @@ if recorded and not runs then
 end
 if slot_ttl_ms > 0 then
     take_slot(runs)
+end
+if follow_up > 0 and not runs then
+    count('follow_ups')
 end
 count('admitted')
 return answer('run', 'none', '', leased and take_lease(runs) or 0)

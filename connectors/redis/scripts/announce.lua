@@ -6,6 +6,6 @@
 -- AGAIN it is announced once more
 -- COST  inner commands: 3
 
-local generation = redis.call('INCR', KEYS[3])
-redis.call('PUBLISH', ARGV[2], 'held')
+local generation = call('INCR', KEYS[3])
+call('PUBLISH', ARGV[2], 'held')
 return {1, generation}

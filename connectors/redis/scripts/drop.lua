@@ -8,11 +8,11 @@
 
 local dropped, index, jid = 0, 3, ARGV[3]
 while jid do
-    dropped = dropped + redis.call('HDEL', KEYS[3], jid)
+    dropped = dropped + call('HDEL', KEYS[3], jid)
     index = index + 1
     jid = ARGV[index]
 end
 if dropped > 0 and held_by(KEYS[4]) > 0 then
-    redis.call('PUBLISH', ARGV[2], 'slot')
+    call('PUBLISH', ARGV[2], 'slot')
 end
 return {dropped > 0 and 1 or 0}

@@ -6,9 +6,9 @@
 -- AGAIN nothing changes; it is counted as unknown
 -- COST  inner commands: 6, 1 more when jobs are held; 3 when there is no such slot
 
-local expires = tonumber(redis.call('ZSCORE', KEYS[3], ARGV[2]))
+local expires = tonumber(call('ZSCORE', KEYS[3], ARGV[2]))
 if expires then
-    redis.call('ZREM', KEYS[3], ARGV[2])
+    call('ZREM', KEYS[3], ARGV[2])
 end
 if not expires or expires <= now_ms() then
     count('slots_unknown')
@@ -16,6 +16,6 @@ if not expires or expires <= now_ms() then
 end
 count('slots_freed')
 if held_by(KEYS[4]) > 0 then
-    redis.call('PUBLISH', ARGV[3], 'slot')
+    call('PUBLISH', ARGV[3], 'slot')
 end
 return {1}

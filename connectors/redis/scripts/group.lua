@@ -9,10 +9,10 @@
 -- An empty name only asks.
 
 local member, force = ARGV[2], ARGV[5] == '1'
-local has = redis.call('GET', KEYS[3]) or ''
+local has = call('GET', KEYS[3]) or ''
 if ARGV[4] == '1' then
     if has ~= '' and (has == member or force) then
-        redis.call('DEL', KEYS[3])
+        call('DEL', KEYS[3])
         has = ''
     end
     return {0, has}
@@ -20,5 +20,5 @@ end
 if member == '' or has ~= '' and has ~= member and not force then
     return {0, has}
 end
-redis.call('SET', KEYS[3], member, 'PX', ARGV[3])
+call('SET', KEYS[3], member, 'PX', ARGV[3])
 return {1, member}

@@ -18,7 +18,7 @@ local function forget(claim_key, heirs, who, ...)
         table.insert(fields, 'ca')
     end
     if #fields > 0 then
-        redis.call('HDEL', claim_key, unpack(fields))
+        call('HDEL', claim_key, unpack(fields))
     end
     return #fields > 0
 end
@@ -27,13 +27,13 @@ end
 local function pass_on(claim_key, heirs, claim_epoch, ttl_ms, provisional_ms)
     local heir = heirs[1] or heirs[2]
     if not heir then
-        redis.call('DEL', claim_key)
+        call('DEL', claim_key)
         return false
     end
     local acked = heir == heirs[2] and claim_epoch == epoch
-    redis.call('HSET', claim_key, 'jid', heir, 'st', acked and 'q' or 'p', 'at', digits(now_ms()))
+    call('HSET', claim_key, 'jid', heir, 'st', acked and 'q' or 'p', 'at', digits(now_ms()))
     forget(claim_key, heirs, heir, 'run')
-    redis.call('PEXPIRE', claim_key, acked and ttl_ms or provisional_ms)
+    call('PEXPIRE', claim_key, acked and ttl_ms or provisional_ms)
     count('passed')
     return true
 end

@@ -7,9 +7,9 @@
 -- COST  inner commands: 3 owner, 2 otherwise
 
 local jid, provisional_ms = ARGV[2], ARGV[3]
-local claim = redis.call('HMGET', KEYS[3], 'jid', 'st')
+local claim = call('HMGET', KEYS[3], 'jid', 'st')
 if claim[1] ~= jid or claim[2] ~= 'p' then
     return {0}
 end
-redis.call('PEXPIRE', KEYS[3], provisional_ms)
+call('PEXPIRE', KEYS[3], provisional_ms)
 return {1}

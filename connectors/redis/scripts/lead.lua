@@ -9,18 +9,18 @@
 -- That two may believe to lead after the store lost its data does no harm: Kafka fences the older one.
 
 local member = ARGV[2]
-local leader = redis.call('GET', KEYS[3]) or ''
-local generation = tonumber(redis.call('GET', KEYS[4])) or 0
+local leader = call('GET', KEYS[3]) or ''
+local generation = tonumber(call('GET', KEYS[4])) or 0
 if ARGV[4] == '1' then
     if leader ~= member then
-        return {0, leader, math.max(0, redis.call('PTTL', KEYS[3])), generation}
+        return {0, leader, math.max(0, call('PTTL', KEYS[3])), generation}
     end
-    redis.call('DEL', KEYS[3])
-    redis.call('PUBLISH', ARGV[5], 'lead')
+    call('DEL', KEYS[3])
+    call('PUBLISH', ARGV[5], 'lead')
     return {0, '', 0, generation}
 end
 if leader ~= '' and leader ~= member then
-    return {0, leader, math.max(0, redis.call('PTTL', KEYS[3])), generation}
+    return {0, leader, math.max(0, call('PTTL', KEYS[3])), generation}
 end
-redis.call('SET', KEYS[3], member, 'PX', ARGV[3])
+call('SET', KEYS[3], member, 'PX', ARGV[3])
 return {1, member, tonumber(ARGV[3]), generation}

@@ -16,17 +16,17 @@ while key do
 end
 local now, changed = now_ms(), 0
 if keys[1] then
-    redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', digits(now))
+    call('ZREMRANGEBYSCORE', KEYS[3], '-inf', digits(now))
 end
 if keys[1] and ARGV[2] == '1' then
-    changed = redis.call('ZREM', KEYS[3], unpack(keys))
+    changed = call('ZREM', KEYS[3], unpack(keys))
 elseif keys[1] then
     local scored = {}
     for _, key in ipairs(keys) do
         table.insert(scored, digits(now + 600000))
         table.insert(scored, key)
     end
-    changed = redis.call('ZADD', KEYS[3], unpack(scored))
-    redis.call('PEXPIRE', KEYS[3], 600000)
+    changed = call('ZADD', KEYS[3], unpack(scored))
+    call('PEXPIRE', KEYS[3], 600000)
 end
 return {changed > 0 and 1 or 0}

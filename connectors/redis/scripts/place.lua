@@ -12,15 +12,15 @@ local pairs_seen, changed = 0, 0
 local jid = ARGV[2]
 while jid do
     local position = ARGV[3 + 2 * pairs_seen]
-    local taken, limit_key = string.match(redis.call('HGET', KEYS[3], jid) or '', '^(%d+) %S*( ?%S*)$')
+    local taken, limit_key = string.match(call('HGET', KEYS[3], jid) or '', '^(%d+) %S*( ?%S*)$')
     if taken then
-        redis.call('HSET', KEYS[3], jid, taken .. ' ' .. position .. limit_key)
+        call('HSET', KEYS[3], jid, taken .. ' ' .. position .. limit_key)
         changed = 1
     end
     pairs_seen = pairs_seen + 1
     jid = ARGV[2 + 2 * pairs_seen]
 end
 if pairs_seen > 0 then
-    redis.call('HINCRBY', KEYS[2], 'resumed', pairs_seen)
+    call('HINCRBY', KEYS[2], 'resumed', pairs_seen)
 end
 return {changed}

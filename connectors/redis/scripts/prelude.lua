@@ -10,8 +10,10 @@
 -- put theirs back.
 -- Cost: 1 inner command (3 when an epoch starts); now_ms, held, wake: 1; settle: 1 when it does.
 
+local call = redis.call
+
 local function now_ms()
-    local time = redis.call('TIME')
+    local time = call('TIME')
     return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
@@ -21,17 +23,17 @@ local function digits(number)
 end
 
 local function current_epoch()
-    local run_id, number, mark = string.match(redis.call('GET', KEYS[1]) or '', '^(%w+) (%d+)(.*)$')
+    local run_id, number, mark = string.match(call('GET', KEYS[1]) or '', '^(%w+) (%d+)(.*)$')
     if run_id == ARGV[1] then
         return number, mark == ' new'
     end
     number = digits(math.max((tonumber(number) or 0) + 1, now_ms()))
-    redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. number .. ' new')
+    call('SET', KEYS[1], ARGV[1] .. ' ' .. number .. ' new')
     return number, true
 end
 
 local function count(counter, by)
-    redis.call('HINCRBY', KEYS[2], counter, by or 1)
+    call('HINCRBY', KEYS[2], counter, by or 1)
 end
 
 local epoch, unsettled = current_epoch()
@@ -40,7 +42,7 @@ local epoch, unsettled = current_epoch()
 -- before, so nothing is missing; '1': whichever it is.
 local function settle(now, grace_ms, fresh)
     if unsettled and (fresh == '1' or fresh == epoch or now >= tonumber(epoch) + tonumber(grace_ms)) then
-        redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. epoch)
+        call('SET', KEYS[1], ARGV[1] .. ' ' .. epoch)
         unsettled = false
     end
     return not unsettled
@@ -51,8 +53,14 @@ local function limit_by(override, own)
     return tonumber(string.match(override or '', '^(-?%d+) ')) or tonumber(own)
 end
 
--- How many jobs are held, as far as `held` knows.
+-- How many jobs are held, as far as `held` knows; and how many of them stand in the way of newcomers: no follow-up does,
+-- which waits for its original alone.
 local function held_by(key)
-    return tonumber(redis.call('HGET', key, 'n')) or 0
+    return tonumber(call('HGET', key, 'n')) or 0
+end
+
+local function held_before(key)
+    local held = call('HMGET', key, 'n', 'f')
+    return (tonumber(held[1]) or 0) - (tonumber(held[2]) or 0)
 end
 

@@ -35,7 +35,7 @@ end
 
 -- Remove the runs that were not renewed in time. Returns how many there were.
 local function reap(run_key, now)
-    local lost = redis.call('ZREMRANGEBYSCORE', run_key, '-inf', digits(now))
+    local lost = call('ZREMRANGEBYSCORE', run_key, '-inf', digits(now))
     if lost > 0 then
         count('runs_lost', lost)
     end
@@ -50,18 +50,18 @@ local function idle_at(now)
 end
 
 local function lease_lives(run_key, owner)
-    return owner and owner ~= '' and redis.call('ZSCORE', run_key, owner)
+    return owner and owner ~= '' and call('ZSCORE', run_key, owner)
 end
 
 -- How many runs of a limit's key live. They are members of `run`, too, and expire with that.
 local function key_runs(run_key, now)
-    redis.call('ZREMRANGEBYSCORE', run_key, '-inf', digits(now))
-    return redis.call('ZCARD', run_key)
+    call('ZREMRANGEBYSCORE', run_key, '-inf', digits(now))
+    return call('ZCARD', run_key)
 end
 
 local function keep_key_run(run_key, member, expires)
-    redis.call('ZADD', run_key, digits(expires), member)
-    redis.call('PEXPIRE', run_key, RUN_KEY_MS)
+    call('ZADD', run_key, digits(expires), member)
+    call('PEXPIRE', run_key, RUN_KEY_MS)
 end
 
 -- What others of its kind go behind: the key of its limit, and of its lease where that is the job's.
@@ -79,18 +79,18 @@ end
 -- Jobs of these keys are held from now on.
 local function mark(heldk, keys, now)
     for _, key in ipairs(keys) do
-        redis.call('ZADD', heldk, digits(now + MARK_MS), key)
+        call('ZADD', heldk, digits(now + MARK_MS), key)
     end
     if keys[1] then
-        redis.call('ZREMRANGEBYSCORE', heldk, '-inf', digits(now))
-        redis.call('PEXPIRE', heldk, digits(MARK_MS))
+        call('ZREMRANGEBYSCORE', heldk, '-inf', digits(now))
+        call('PEXPIRE', heldk, digits(MARK_MS))
     end
 end
 
 -- How many tickets are out, by the limit's key and by the job's.
 local function tickets_by_key(tkt)
     local by_limit, by_job = {}, {}
-    local all = redis.call('HGETALL', tkt)
+    local all = call('HGETALL', tkt)
     for index = 1, #all, 2 do
         local limit_key = string.match(all[index + 1], '^%d+ %S* (%S+)$')
         local job_key = string.sub(all[index], 1, 32)
@@ -104,8 +104,8 @@ end
 
 -- `brief_ms`: how long it is kept of a job that begins no chain, as far as is known.
 local function set_chain(chain_key, number, member, brief_ms)
-    redis.call('HSET', chain_key, 'n', digits(number), 'm', member)
-    redis.call('PEXPIRE', chain_key, brief_ms or CHAIN_MS)
+    call('HSET', chain_key, 'n', digits(number), 'm', member)
+    call('PEXPIRE', chain_key, brief_ms or CHAIN_MS)
 end
 
 -- As said there; nil: it is in a chain, by its class or its number.
@@ -144,6 +144,6 @@ end
 
 -- How many capacity slots of the class are taken; those whose time is over go.
 local function slots_taken(slots_key, now)
-    redis.call('ZREMRANGEBYSCORE', slots_key, '-inf', digits(now))
-    return redis.call('ZCARD', slots_key)
+    call('ZREMRANGEBYSCORE', slots_key, '-inf', digits(now))
+    return call('ZCARD', slots_key)
 end

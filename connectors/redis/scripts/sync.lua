@@ -13,19 +13,19 @@ local LISTED, LISTED_MS = 16, 60000
 local now = now_ms()
 
 local function forget_old()
-    if redis.call('HLEN', KEYS[4]) <= LISTED then
+    if call('HLEN', KEYS[4]) <= LISTED then
         return
     end
-    local all = redis.call('HGETALL', KEYS[4])
+    local all = call('HGETALL', KEYS[4])
     for i = 1, #all, 2 do
         local told = tonumber(string.match(all[i + 1], ' (%d+)$'))
         if not told or told < now - LISTED_MS then
-            redis.call('HDEL', KEYS[4], all[i])
+            call('HDEL', KEYS[4], all[i])
         end
     end
 end
 
-local told = redis.call('HMGET', KEYS[3], 'override', 'per_key')
+local told = call('HMGET', KEYS[3], 'override', 'per_key')
 local override, at = string.match(told[1] or '', '^(%S+) (%d+)$')
 override, at = override or 'default', tonumber(at) or 0
 local by_hand = ARGV[9] == '1'
@@ -36,13 +36,13 @@ if not by_hand then
         table.insert(fields, 'per_key')
         table.insert(fields, ARGV[15])
     end
-    redis.call('HSET', KEYS[3], unpack(fields))
-    redis.call('HSET', KEYS[4], ARGV[2], ARGV[3] .. ' ' .. digits(now))
+    call('HSET', KEYS[3], unpack(fields))
+    call('HSET', KEYS[4], ARGV[2], ARGV[3] .. ' ' .. digits(now))
     forget_old()
 end
 if by_hand or tonumber(ARGV[8]) > at then
     override, at = ARGV[7], by_hand and math.max(now, at + 1) or tonumber(ARGV[8])
-    redis.call('HSET', KEYS[3], 'override', override .. ' ' .. digits(at))
-    redis.call('PUBLISH', ARGV[10], 'slot')
+    call('HSET', KEYS[3], 'override', override .. ' ' .. digits(at))
+    call('PUBLISH', ARGV[10], 'slot')
 end
 return {override, at}
