@@ -140,7 +140,7 @@ jg_resuming_look(struct jg_resuming *resuming, struct jg_resumer_state *out)
 void
 jg_resuming_end(struct jg_resuming *resuming)
 {
-    if (resuming->resumer && !jg_resumer_stop(resuming->resumer, JG_RESUMING_STOP_MS)) {
+    if (resuming->resumer && !jg_resumer_stop(resuming->resumer, jg_clock_ms() + JG_RESUMING_STOP_MS)) {
         jg_cli_complain(resuming->kafka->cli, "the resumer did not end within %d s: it is left behind",
                         JG_RESUMING_STOP_MS / 1000);
         /* Its thread still uses what a return would free. */

@@ -66,10 +66,12 @@ struct jg_holder *jg_defer_holder(struct jg_gate *gate, struct jg_error *error);
 bool jg_defer_is_under_way(struct jg_gate *gate, const struct jg_coming *coming);
 /* A partition goes: deliver what was taken of it, at most `timeout_ms`, and forget the rest. */
 void jg_defer_leave(struct jg_gate *gate, const char *topic, int32_t partition, int64_t timeout_ms);
-/* Nobody waits for the holder from here on. */
+/* Both are to end soon: nobody waits for the holder from here on, the resumer leads no more. Never blocks for long. */
 void jg_defer_hurry(struct jg_gate *gate);
-/* End both. Thread: librdkafka's main thread. False: one hangs in the host's code and was abandoned. */
-JG_MUST_USE bool jg_defer_stop(struct jg_gate *gate);
+/* End both, by deadline_ms. Thread: librdkafka's main thread. False: one hangs in the host's code and was abandoned. */
+JG_MUST_USE bool jg_defer_stop(struct jg_gate *gate, int64_t deadline_ms);
+/* The consumer is being closed, and is of no use afterwards: the resumer leads no more. Never blocks. */
+void jg_defer_quit(struct jg_gate *gate);
 
 /* In telling.c, where the settings ask for it: what happened to a job; it and its position are filled in. */
 void jg_tell_coming(struct jg_gate *gate, const struct jg_coming *coming, struct jg_event event);

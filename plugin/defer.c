@@ -13,8 +13,8 @@
 #include "plugin/ops.h"
 #include "plugin/successor.h"
 
-#define STOP_MS 2000
-#define RESUMER_STOP_MS 15000 /* it may be inside a call that waits for a broker */
+#define STOP_MS 2000     /* what was deferred may take to arrive, at the end */
+#define ABANDON_MS 10000 /* for one that nothing was given to */
 
 void
 jg_defer_start(struct jg_gate *gate)
@@ -112,7 +112,7 @@ jg_defer_holder(struct jg_gate *gate, struct jg_error *error)
     if (!other && !late)
         return holder;
     if (holder)
-        (void)!jg_holder_stop(holder, 0);
+        (void)!jg_holder_stop(holder, 0, jg_clock_ms() + ABANDON_MS);
     return other;
 }
 
@@ -231,20 +231,26 @@ jg_defer_hurry(struct jg_gate *gate)
     pthread_mutex_unlock(&gate->lock);
     if (holder)
         jg_holder_hurry(holder);
+    jg_defer_quit(gate);
 }
 
-bool
-jg_defer_stop(struct jg_gate *gate)
+void
+jg_defer_quit(struct jg_gate *gate)
 {
     if (gate->resumer)
         jg_resumer_quit(gate->resumer);
+}
+
+bool
+jg_defer_stop(struct jg_gate *gate, int64_t deadline_ms)
+{
     pthread_mutex_lock(&gate->lock);
     struct jg_holder *holder = gate->holder;
     gate->holder = NULL;
     pthread_mutex_unlock(&gate->lock);
-    bool ended = !holder || jg_holder_stop(holder, STOP_MS);
+    bool ended = !holder || jg_holder_stop(holder, STOP_MS, deadline_ms);
     if (ended && gate->resumer) /* a holder that was abandoned may still notify it */
-        ended = jg_resumer_stop(gate->resumer, RESUMER_STOP_MS);
+        ended = jg_resumer_stop(gate->resumer, deadline_ms);
     gate->resumer = NULL;
     return ended;
 }

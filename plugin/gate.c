@@ -17,8 +17,13 @@
 #include "plugin/stamp.h"
 #include "plugin/told.h"
 
+/* A destroyed handle waits no longer than both together, with whatever is left of its servers. CLOSE_MS is for one
+ * after another: calls of the public API that return, what the store is still told, what was deferred and is
+ * acknowledged. The Kafka clients of our own end beside that: a call that waits for a broker ends within
+ * JG_OWN_CALL_MS, and none begins that could last longer. What has not ended by then is abandoned. */
+#define CLOSE_MS 8500
+#define EVENTS_STOP_MS 1000 /* and half a second for their producer */
 #define CALLS_MS 2000
-#define EVENTS_STOP_MS 1000
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct jg_gate *registry;
@@ -235,14 +240,14 @@ jg_gate_new(const struct jg_rdk *rdk, rd_kafka_t *rk, rd_kafka_conf_t *rk_conf, 
 
 /* No call of the public API begins any more; those that are under way see that it stops, and end. */
 static bool
-await_calls(struct jg_gate *gate)
+await_calls(struct jg_gate *gate, int64_t deadline_ms)
 {
     atomic_store(&gate->stopping, true);
     pthread_mutex_lock(&registry_lock); /* whoever has found it by now is counted */
     pthread_mutex_unlock(&registry_lock);
     jg_defer_hurry(gate);
     int64_t until_ms = jg_clock_ms() + 2 * gate->settings->store_timeout_ms + CALLS_MS;
-    while (atomic_load(&gate->calls) && jg_clock_ms() < until_ms)
+    while (atomic_load(&gate->calls) && jg_clock_ms() < until_ms && jg_clock_ms() < deadline_ms)
         jg_clock_pause_ms(1);
     return atomic_load(&gate->calls) == 0;
 }
@@ -272,13 +277,14 @@ jg_gate_stop(struct jg_gate *gate)
 {
     if (gate->generation != jg_process_generation())
         return;
+    int64_t deadline_ms = jg_clock_ms() + CLOSE_MS;
     jg_callbackless_end(gate);
-    bool called = !await_calls(gate);
-    if (!jg_worker_stop(gate)) {
+    bool called = !await_calls(gate, deadline_ms);
+    if (!jg_worker_stop(gate, deadline_ms)) {
         jg_log(NULL, JG_LOG_ERROR, "THREAD", "the background thread does not end: abandoned");
         atomic_store(&gate->abandoned, true);
     }
-    if (called || !jg_defer_stop(gate)) { /* a call that goes on may be inside the holder */
+    if (called || !jg_defer_stop(gate, deadline_ms)) { /* a call that goes on may be inside the holder */
         jg_log(NULL, JG_LOG_ERROR, "THREAD", "a thread of the holder or the resumer does not end: abandoned");
         atomic_store(&gate->abandoned, true);
     }

@@ -132,7 +132,7 @@ struct jg_gate {
 JG_MUST_USE struct jg_gate *jg_gate_new(const struct jg_rdk *rdk, rd_kafka_t *rk, rd_kafka_conf_t *rk_conf,
                                         const struct jg_conf *conf, const struct jg_error *refused);
 
-/* The handle is being destroyed: end the background thread, bounded. Thread: librdkafka's main thread. */
+/* The handle is being destroyed: end all threads, within about ten seconds. Thread: librdkafka's main thread. */
 void jg_gate_stop(struct jg_gate *gate);
 /* Free. Thread: the one that destroys the configuration, when librdkafka's threads are gone. False: the gate, and the
  * jg_conf that it borrows, had to be left to an abandoned thread, or to a forked child's copy of locks. */
@@ -285,7 +285,7 @@ JG_MUST_USE bool jg_worker_push(struct jg_gate *gate, struct jg_pending *pending
 void jg_worker_push_op(struct jg_gate *gate, const struct jg_op *op, int64_t give_up_ms);
 /* Wait until no completion is waiting or under way, at most `timeout_ms`. */
 void jg_worker_wait_completions(struct jg_gate *gate, int64_t timeout_ms);
-/* End it: what waits is tried once more. Bounded. False: it hangs in the host's code and was abandoned. */
-JG_MUST_USE bool jg_worker_stop(struct jg_gate *gate);
+/* End it, by deadline_ms: what waits is tried once more. False: it hangs in the host's code and was abandoned. */
+JG_MUST_USE bool jg_worker_stop(struct jg_gate *gate, int64_t deadline_ms);
 
 #endif

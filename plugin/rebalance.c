@@ -42,6 +42,8 @@ static void
 end_current(struct jg_gate *gate)
 {
     bool closing = jg_rdk_within(gate->rdk, JG_FRAME_CONSUMER_CLOSE);
+    if (closing)
+        jg_defer_quit(gate);
     struct jg_run *run = closing ? jg_gate_take_at_close(gate) : jg_gate_come_back(gate, "a rebalance");
     if (run)
         jg_gate_end_later(gate, run, jg_clock_ms());

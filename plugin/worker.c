@@ -444,7 +444,7 @@ jg_worker_wait_completions(struct jg_gate *gate, int64_t timeout_ms)
 }
 
 bool
-jg_worker_stop(struct jg_gate *gate)
+jg_worker_stop(struct jg_gate *gate, int64_t deadline_ms)
 {
     pthread_mutex_lock(&gate->lock);
     atomic_store(&gate->stopping, true);
@@ -455,5 +455,6 @@ jg_worker_stop(struct jg_gate *gate)
     if (!started)
         return true;
     /* A stop costs at most an exchange under way, the drain's time, and one exchange more. */
-    return jg_thread_join(gate->worker, jg_clock_ms() + 5 * gate->settings->store_timeout_ms + STOP_EXTRA_MS);
+    int64_t until_ms = jg_clock_ms() + 5 * gate->settings->store_timeout_ms + STOP_EXTRA_MS;
+    return jg_thread_join(gate->worker, until_ms < deadline_ms ? until_ms : deadline_ms);
 }

@@ -99,7 +99,7 @@ ask_committed(struct jg_resumer *resumer, struct cleaning *cleaning)
     rd_kafka_queue_t *queue = rdk->queue_new(resumer->producer);
     rd_kafka_ListConsumerGroupOffsets_t *request = rdk->ListConsumerGroupOffsets_new(resumer->options.group, NULL);
     rdk->ListConsumerGroupOffsets(resumer->producer, &request, 1, NULL, queue);
-    rd_kafka_event_t *event = rdk->queue_poll(queue, ANSWER_MS);
+    rd_kafka_event_t *event = jg_own_answer(&resumer->own, queue, ANSWER_MS);
     const rd_kafka_ListConsumerGroupOffsets_result_t *result =
         event ? rdk->event_ListConsumerGroupOffsets_result(event) : NULL;
     size_t count = 0;

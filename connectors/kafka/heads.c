@@ -18,7 +18,6 @@
 #define WINDOW_LEAST 8
 #define ENTRIES_ALL 500000 /* jobs that are known, over all partitions */
 #define FILL_MOST 4000     /* read of one partition before other work has its turn */
-#define COMMITTED_MS 10000
 
 /* --- topics come and go --- */
 
@@ -103,7 +102,7 @@ assign(struct jg_resumer *resumer, struct jg_held_topic *topic, struct jg_error 
     rd_kafka_topic_partition_list_t *list = rdk->topic_partition_list_new(topic->partition_count);
     for (int i = 0; i < topic->partition_count; i++)
         rdk->topic_partition_list_add(list, topic->name, i);
-    rd_kafka_resp_err_t err = rdk->committed(resumer->consumer, list, COMMITTED_MS);
+    rd_kafka_resp_err_t err = rdk->committed(resumer->consumer, list, jg_own_wait_ms(&resumer->own, JG_OWN_CALL_MS));
     for (int i = 0; !err && i < list->cnt; i++) {
         rd_kafka_topic_partition_t *each = &list->elems[i];
         struct jg_held_partition *partition = &topic->partitions[each->partition];

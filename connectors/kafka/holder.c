@@ -28,8 +28,8 @@ struct jg_holder {
     pthread_t thread;
     int wake_fd;
     _Atomic bool stopping;
-    _Atomic bool hurried; /* nobody waits any more */
-    int64_t stop_ms;      /* monotonic: then it ends, whatever is left */
+    _Atomic int64_t until_ms; /* of options.own; not 0: nobody waits any more */
+    int64_t stop_ms;          /* monotonic: then it ends, whatever is left */
 
     pthread_mutex_t lock; /* guards what follows up to `producer`; nothing is called while it is held */
     pthread_cond_t changed;
@@ -76,8 +76,7 @@ is_ready(struct jg_holder *holder, struct jg_target *target, int64_t now_ms)
         return now_ms >= target->retry_ms;
     if (now_ms < target->retry_ms)
         return false;
-    enum jg_err err = jg_target_make(&holder->options.own, holder->producer, target, &found, &error);
-    if (err) {
+    if (jg_target_make(&holder->options.own, holder->producer, target, &found, &error) != JG_OK) {
         target->retry_ms = jg_clock_ms() + RETRY_MS;
         complain(holder, error.text);
         return false;
@@ -200,7 +199,6 @@ static void
 arrived(struct jg_holder *holder, struct jg_deferral *each)
 {
     const struct jg_holder_options *options = &holder->options;
-    struct jg_deferral *gone = NULL;
     bool dead = each->target->kind == JG_TARGET_DEAD, held = each->target->kind == JG_TARGET_HELD;
     each->target->in_flight--;
     jg_count(held ? JG_COUNT_HELD : dead ? JG_COUNT_BURIED : JG_COUNT_REENQUEUED, 1);
@@ -215,7 +213,7 @@ arrived(struct jg_holder *holder, struct jg_deferral *each)
     jg_deferrals_take_out(&holder->sent, each);
     holder->size_bytes -= each->size_bytes;
     holder->trouble.text[0] = '\0';
-    gone = (each->tell || each->forgotten) && !each->waiters ? each : remember(holder, each);
+    struct jg_deferral *gone = (each->tell || each->forgotten) && !each->waiters ? each : remember(holder, each);
     pthread_cond_broadcast(&holder->changed);
     pthread_mutex_unlock(&holder->lock);
     if (gone)
@@ -408,6 +406,7 @@ jg_holder_new(const struct jg_holder_options *options, struct jg_error *error)
     if (!holder)
         return NULL;
     holder->options = *options;
+    holder->options.own.until_ms = &holder->until_ms;
     pthread_mutex_init(&holder->lock, NULL);
     jg_cond_init(&holder->changed);
     holder->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -421,19 +420,20 @@ void
 jg_holder_hurry(struct jg_holder *holder)
 {
     pthread_mutex_lock(&holder->lock);
-    atomic_store(&holder->hurried, true);
+    if (!atomic_load(&holder->until_ms))
+        atomic_store(&holder->until_ms, jg_clock_ms() + JG_OWN_CALL_MS);
     pthread_cond_broadcast(&holder->changed);
     pthread_mutex_unlock(&holder->lock);
 }
 
 bool
-jg_holder_stop(struct jg_holder *holder, int64_t timeout_ms)
+jg_holder_stop(struct jg_holder *holder, int64_t timeout_ms, int64_t deadline_ms)
 {
     jg_holder_hurry(holder);
     holder->stop_ms = jg_clock_ms() + timeout_ms;
     atomic_store(&holder->stopping, true);
     wake(holder);
-    bool ended = jg_thread_join(holder->thread, holder->stop_ms + 2 * JG_OWN_ADMIN_MS);
+    bool ended = jg_thread_join(holder->thread, deadline_ms);
     if (ended)
         free_all(holder);
     return ended;
@@ -446,7 +446,7 @@ wait_for(struct jg_holder *holder, struct jg_deferral *each, int64_t wait_ms, st
     int64_t until_ms = jg_clock_ms() + wait_ms;
     bool late = false;
     each->waiters++;
-    while (each->state != JG_DEFERRAL_ARRIVED && !late && !atomic_load(&holder->hurried))
+    while (each->state != JG_DEFERRAL_ARRIVED && !late && !atomic_load(&holder->until_ms))
         late = !jg_cond_wait(&holder->changed, &holder->lock, until_ms);
     each->waiters--;
     if (each->state == JG_DEFERRAL_ARRIVED) {
@@ -494,7 +494,7 @@ await_room(struct jg_holder *holder, int64_t room_ms, struct jg_error *error)
 {
     int64_t until_ms = jg_clock_ms() + room_ms;
     bool late = false;
-    while (is_full(holder) && !late && !atomic_load(&holder->hurried))
+    while (is_full(holder) && !late && !atomic_load(&holder->until_ms))
         late = !jg_cond_wait(&holder->changed, &holder->lock, until_ms);
     if (!is_full(holder))
         return JG_OK;

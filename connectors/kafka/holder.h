@@ -26,12 +26,13 @@ struct jg_holder;
 /* Starts a thread; asks no server yet. NULL: `error` says why. */
 struct jg_holder *jg_holder_new(const struct jg_holder_options *options, struct jg_error *error);
 
-/* Whoever waits for it stops waiting, now and later; it goes on. */
+/* It is to end soon: whoever waits for it stops waiting, now and later; it goes on. Whatever it waits for of a broker
+ * other than to deliver is over JG_OWN_CALL_MS later. */
 void jg_holder_hurry(struct jg_holder *holder);
 
-/* Deliver what is there, at most `timeout_ms`, then end and free it. False: its thread hangs, and everything was left
- * to it. */
-JG_MUST_USE bool jg_holder_stop(struct jg_holder *holder, int64_t timeout_ms);
+/* Deliver what is there, at most `timeout_ms`, then end and free it; all by deadline_ms. False: its thread hangs, and
+ * everything was left to it. */
+JG_MUST_USE bool jg_holder_stop(struct jg_holder *holder, int64_t timeout_ms, int64_t deadline_ms);
 
 /* Take a consumed message, with the stamp that it goes with, to the place that it goes to; waits at most `room_ms`
  * while too many are on their way. `wait_ms` 0: it is delivered in the background, `done` tells. Else waits until it is

@@ -86,6 +86,9 @@ open_clients(struct jg_resumer *resumer)
         "max.in.flight", "1",
         "transaction.timeout.ms", "5000",
         "message.timeout.ms", "5000",
+        /* Nothing else bounds its request for offsets, while a broker does not answer, or is away. */
+        "socket.timeout.ms", "3500",
+        "reconnect.backoff.max.ms", "1000",
         "linger.ms", "0",
         "retry.backoff.ms", "10",
         "message.max.bytes", "1000000000",

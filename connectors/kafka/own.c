@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 #define VALUE_BYTES 512
+#define STEP_MS 50 /* then it is looked whether there is a hurry */
 
 /* Prefixes of what stays with the host: its callbacks, its group, its tuning. */
 static const char *const hosts_alone[] = {"plugin.library.paths",
@@ -228,4 +231,23 @@ jg_own_close(const struct jg_own *own, rd_kafka_t *rk)
 {
     if (rk)
         own->rdk->destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+}
+
+int
+jg_own_wait_ms(const struct jg_own *own, int64_t most_ms)
+{
+    int64_t until_ms = own->until_ms ? atomic_load(own->until_ms) : 0;
+    int64_t left_ms = until_ms ? until_ms - jg_clock_ms() : most_ms;
+    return (int)(left_ms < 0 ? 0 : left_ms < most_ms ? left_ms : most_ms);
+}
+
+rd_kafka_event_t *
+jg_own_answer(const struct jg_own *own, rd_kafka_queue_t *queue, int64_t most_ms)
+{
+    rd_kafka_event_t *answer = NULL;
+    int64_t until_ms = jg_clock_ms() + most_ms;
+    int64_t left_ms;
+    while (!answer && (left_ms = jg_own_wait_ms(own, until_ms - jg_clock_ms())) > 0)
+        answer = own->rdk->queue_poll(queue, (int)(left_ms < STEP_MS ? left_ms : STEP_MS));
+    return answer;
 }

@@ -4,6 +4,8 @@
 #ifndef JG_CONNECTORS_KAFKA_OWN_H
 #define JG_CONNECTORS_KAFKA_OWN_H
 
+#include <stdatomic.h>
+
 #include "base/log.h"
 #include "plugin/conf.h"
 #include "plugin/rdk.h"
@@ -13,7 +15,18 @@ struct jg_own {
     const struct jg_rdk *rdk;
     rd_kafka_conf_t *base; /* from jg_own_base; owned by whoever made it */
     const struct jg_log *log;
+    const _Atomic int64_t *until_ms; /* monotonic: no call waits for a broker beyond it; 0: nobody is in a hurry. NULL:
+                                        nobody ever is */
 };
+
+/* One call waits for a broker no longer than that: so long after a hurry of so much, the one under way has ended too.
+ */
+#define JG_OWN_CALL_MS 5000
+
+/* How long to wait now: `most_ms`, or what is left of the time. */
+JG_MUST_USE int jg_own_wait_ms(const struct jg_own *own, int64_t most_ms);
+/* The next event of the queue, as of an admin request. NULL: none came in that time. */
+rd_kafka_event_t *jg_own_answer(const struct jg_own *own, rd_kafka_queue_t *queue, int64_t most_ms);
 
 /* Can there be clients of ours, which make topics, for the sake of a limit? JG_EHOST, JG_EINVAL: `error` says why not,
  * and the cure. */

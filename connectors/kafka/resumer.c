@@ -231,7 +231,7 @@ jg_resumer_start(const struct jg_resumer_options *options, struct jg_resumer **o
     if (!resumer)
         return JG_ENOMEM;
     resumer->options = *options;
-    resumer->own = (struct jg_own){.rdk = options->rdk, .log = options->log};
+    resumer->own = (struct jg_own){.rdk = options->rdk, .log = options->log, .until_ms = &resumer->until_ms};
     resumer->wake_fd = -1;
     pthread_mutex_init(&resumer->lock, NULL);
     enum jg_err err = prepare(resumer, error);
@@ -261,15 +261,17 @@ jg_resumer_notice(struct jg_resumer *resumer)
 void
 jg_resumer_quit(struct jg_resumer *resumer)
 {
+    int64_t nobody_did = 0;
+    (void)atomic_compare_exchange_strong(&resumer->until_ms, &nobody_did, jg_clock_ms() + JG_OWN_CALL_MS);
     atomic_store(&resumer->stopping, true);
     wake(resumer);
 }
 
 bool
-jg_resumer_stop(struct jg_resumer *resumer, int64_t timeout_ms)
+jg_resumer_stop(struct jg_resumer *resumer, int64_t deadline_ms)
 {
     jg_resumer_quit(resumer);
-    if (!jg_thread_join(resumer->thread, jg_clock_ms() + timeout_ms))
+    if (!jg_thread_join(resumer->thread, deadline_ms))
         return false;
     free_all(resumer);
     return true;

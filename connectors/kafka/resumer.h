@@ -35,10 +35,10 @@ struct jg_resumer;
 JG_MUST_USE enum jg_err jg_resumer_start(const struct jg_resumer_options *options, struct jg_resumer **out,
                                          struct jg_error *error);
 
-/* It is to end; does not wait for that. */
+/* It is to end; does not wait for that. Whatever it waits for of a broker is over JG_OWN_CALL_MS later. */
 void jg_resumer_quit(struct jg_resumer *resumer);
-/* End it, in order, within about `timeout_ms`, and free it. False: it hangs in the host's code, and was abandoned. */
-bool jg_resumer_stop(struct jg_resumer *resumer, int64_t timeout_ms);
+/* End it, in order, by deadline_ms (monotonic), and free it. False: it hangs in the host's code, and was abandoned. */
+bool jg_resumer_stop(struct jg_resumer *resumer, int64_t deadline_ms);
 
 /* A job was held, or a holding topic made: look soon. Any thread, never blocks. */
 void jg_resumer_notice(struct jg_resumer *resumer);

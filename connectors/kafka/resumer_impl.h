@@ -93,7 +93,8 @@ struct jg_resumer {
     pthread_t thread;
     int wake_fd; /* eventfd: Kafka has something, or somebody gave notice */
     _Atomic bool stopping;
-    _Atomic bool look; /* at the cluster's topics, soon */
+    _Atomic int64_t until_ms; /* of `own` */
+    _Atomic bool look;        /* at the cluster's topics, soon */
 
     pthread_mutex_t lock;
     struct jg_resumer_state state;

@@ -17,7 +17,7 @@ jg_own_topics(const struct jg_own *own, rd_kafka_t *rk,
               struct jg_error *error)
 {
     const struct rd_kafka_metadata *metadata = NULL;
-    rd_kafka_resp_err_t err = own->rdk->metadata(rk, 1, NULL, &metadata, JG_OWN_ADMIN_MS / 2);
+    rd_kafka_resp_err_t err = own->rdk->metadata(rk, 1, NULL, &metadata, jg_own_wait_ms(own, JG_OWN_CALL_MS));
     if (err) {
         snprintf(error->text, sizeof error->text, "Kafka does not tell its topics: %s", own->rdk->err2str(err));
         return JG_EHOST;
@@ -78,7 +78,7 @@ max_message_bytes(const struct jg_own *own, rd_kafka_t *rk, const char *topic)
     rd_kafka_ConfigResource_t *resource = rdk->ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
     if (queue && resource) {
         rdk->DescribeConfigs(rk, &resource, 1, NULL, queue);
-        rd_kafka_event_t *event = rdk->queue_poll(queue, JG_OWN_ADMIN_MS / 2);
+        rd_kafka_event_t *event = jg_own_answer(own, queue, JG_OWN_CALL_MS);
         if (event) {
             max_bytes = read_max_bytes(rdk, event);
             rdk->event_destroy(event);
@@ -138,7 +138,7 @@ create(const struct jg_own *own, rd_kafka_t *rk, const char *name, const struct 
     rd_kafka_queue_t *queue = rdk->queue_new(rk);
     if (!err) {
         rdk->CreateTopics(rk, &topic, 1, NULL, queue);
-        rd_kafka_event_t *event = rdk->queue_poll(queue, JG_OWN_ADMIN_MS);
+        rd_kafka_event_t *event = jg_own_answer(own, queue, JG_OWN_ADMIN_MS);
         err = read_created(rdk, event, name, error);
         if (event)
             rdk->event_destroy(event);

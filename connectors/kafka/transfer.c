@@ -10,7 +10,7 @@
 #include "connectors/kafka/holding.h"
 #include "connectors/kafka/resumer_impl.h"
 
-#define STEP_MS 5000
+#define OFFSETS_MS 3000 /* and what its last request takes: see open_clients in lead.c */
 #define RETRY_MS 1000
 #define APART_MS 60000
 #define COMMIT_MOST_MS 20000
@@ -178,8 +178,10 @@ send_offsets(struct jg_resumer *resumer, bool *abort)
     if (!list)
         return RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
     rd_kafka_consumer_group_metadata_t *group = rdk->consumer_group_metadata(resumer->consumer);
-    rd_kafka_resp_err_t err =
-        settle_error(rdk, rdk->send_offsets_to_transaction(resumer->producer, list, group, STEP_MS), abort);
+    rd_kafka_resp_err_t err = settle_error(
+        rdk,
+        rdk->send_offsets_to_transaction(resumer->producer, list, group, jg_own_wait_ms(&resumer->own, OFFSETS_MS)),
+        abort);
     rdk->consumer_group_metadata_destroy(group);
     destroy_offsets(rdk, list);
     return err;
@@ -232,7 +234,8 @@ give_up(struct jg_resumer *resumer, rd_kafka_resp_err_t err, const char *step)
     if (err)
         jg_resumer_complain(resumer, "%s (topic %.100s and others): %s; allow this client Write on it", step, topic,
                             rdk->err2str(err));
-    err = settle_error(rdk, rdk->abort_transaction(resumer->producer, STEP_MS), &abort);
+    err = settle_error(rdk, rdk->abort_transaction(resumer->producer, jg_own_wait_ms(&resumer->own, JG_OWN_CALL_MS)),
+                       &abort);
     return err ? JG_TRANSFER_BROKEN : JG_TRANSFER_AGAIN;
 }
 
@@ -240,13 +243,15 @@ static enum jg_transferred
 commit(struct jg_resumer *resumer)
 {
     const struct jg_rdk *rdk = resumer->own.rdk;
-    int64_t deadline_ms = jg_clock_ms() + COMMIT_MOST_MS;
+    int64_t deadline_ms = jg_clock_ms() + COMMIT_MOST_MS, left_ms;
     bool abort = false;
     rd_kafka_resp_err_t err;
     /* A call that timed out goes on where it was. */
-    do
-        err = settle_error(rdk, rdk->commit_transaction(resumer->producer, STEP_MS), &abort);
-    while (err == RD_KAFKA_RESP_ERR__TIMED_OUT && !abort && jg_clock_ms() < deadline_ms);
+    do {
+        int step_ms = jg_own_wait_ms(&resumer->own, JG_OWN_CALL_MS);
+        err = settle_error(rdk, rdk->commit_transaction(resumer->producer, step_ms), &abort);
+        left_ms = jg_own_wait_ms(&resumer->own, deadline_ms - jg_clock_ms());
+    } while (err == RD_KAFKA_RESP_ERR__TIMED_OUT && !abort && left_ms > 0);
     if (!err)
         return JG_TRANSFERRED;
     if (abort)

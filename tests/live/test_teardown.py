@@ -8,7 +8,9 @@ import time
 
 import pytest
 
-from support.app import own_jid, produce_job
+from live.events import TOPIC, new_name
+from live.limits import LIMIT, MANUAL, await_skips, blocked
+from support.app import PATIENCE_S, own_jid, produce_job
 from support.processes import wait_until
 
 LAST = produce_job("Last", [])
@@ -222,6 +224,57 @@ def test_a_paused_broker_holds_up_no_producers_end(make_site, paused_kafka, time
     for number in range(20):
         producer.accepted(mail(number))
     timed(lambda: producer.destroy() if how == "destroy" else producer.app.leave(how))
+
+
+def with_jobs_to_bring_back(site):
+    """A job that was held runs, another is held, and a resumer leads; what runs is returned, too."""
+    # So long an application waits for an answer, a transaction does not.
+    producer, consumer = site.producer(), site.consumer({**MANUAL, "socket.timeout.ms": 60000})
+    running = blocked(site, consumer, producer)
+    for number in range(2):
+        producer.delivered(mail(number))
+    await_skips(consumer, 2)
+    consumer.complete(running)
+    resumed = consumer.next()
+    wait_until(lambda: not site.tickets(), PATIENCE_S, "its ticket is used")
+    return consumer, resumed
+
+
+def with_a_job_to_hold(site):
+    """The first one that there is to hold, and its consumer has it already, behind one that runs."""
+    producer = site.producer()
+    for number in range(2):
+        producer.accepted(mail(number))
+    producer.flush()
+    consumer = site.consumer()
+    consumer.next()
+    return consumer
+
+
+def test_servers_that_are_gone_hold_up_no_consumer_that_holds_and_resumes(make_kafka, own_redis, make_site, bound_s):
+    """One is in the middle of a transaction then, one about to make a holding topic. Nothing is to be committed for
+    either: with that librdkafka's own close waits for a coordinator, for longer than a minute."""
+    kafka = make_kafka()
+    settings = {LIMIT: 1, "jobgate.completion": "api"}
+    servers = {"kafka": kafka, "redis": own_redis}
+    resuming = make_site({**settings, "jobgate.namespace": "resuming", TOPIC: new_name()}, **servers)
+    holding = make_site({**settings, "jobgate.namespace": "holding"}, **servers)
+    resumer, running = with_jobs_to_bring_back(resuming)
+    holder = with_a_job_to_hold(holding)
+    kafka.pause()
+    resumer.complete(running)
+    wait_until(resuming.tickets, PATIENCE_S, "the next one has a ticket")
+    await_skips(holder, 1)
+    kafka.kill()
+    own_redis.kill()
+    began = time.monotonic()
+    ends = [(consumer, consumer.app.send(word, handle=consumer.name))
+            for word in ("close", "destroy") for consumer in (resumer, holder)]
+    for consumer, number in ends:
+        consumer.app.reply(number)
+    assert time.monotonic() - began < bound_s
+    for consumer in (resumer, holder):
+        assert "abandoned" not in consumer.app.stderr
 
 
 def test_handles_come_and_go(make_site):

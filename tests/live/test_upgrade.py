@@ -28,8 +28,9 @@ def read(path):
 
 
 @pytest.fixture(params=FIXTURES, ids=lambda path: path.stem)
-def left(request, make_app, make_kafka, make_redis, plugin_path):
-    """left("jobs"): the site of that topic, as that version left it; left.keys: Redis's keys as they were recorded."""
+def left(request, make_kafka, make_redis, make_app, plugin_path):
+    """left("jobs"): the site of that topic, as that version left it; left.keys: Redis's keys as they were recorded.
+    Applications end before their servers: librdkafka waits a minute and more for a commit that one took with it."""
     state = read(request.param)
     kafka, redis, sites = make_kafka(), make_redis(), []
     write_kafka(kafka, state["kafka"], state["redis"]["time_ms"])
