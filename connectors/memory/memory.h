@@ -38,6 +38,7 @@ struct jg_memory_fol {
     int64_t last;                   /* number that was given */
     int64_t newest_number;          /* of those that are in the log for sure; 0: none is */
     char newest[JG_JID_CHARS + 1];  /* its jid; empty: none, or the store lost data since */
+    bool started;                   /* that one has */
     int64_t unacked_number;         /* the newest that is not acknowledged; 0: none */
     char unacked[JG_JID_CHARS + 1]; /* its jid; empty: none */
     int64_t unacked_until_ms;       /* so long those before it wait for it */

@@ -62,6 +62,7 @@ note(struct jg_memory_class *class, struct jg_memory_fol *fol, struct jg_memory_
         waiting && fol->newest[0] && strcmp(fol->newest, op->jid) != 0 && strcmp(claim->owner, fol->newest) == 0;
     fol->newest_number = op->follow_up;
     strcpy(fol->newest, op->jid);
+    fol->started = false;
     fol->epoch = class->epoch;
     fol->entry.expires_ms = now_ms + op->dedup_ttl_ms;
     settle(fol, op->jid);
@@ -188,6 +189,14 @@ jg_memory_follow(struct jg_memory_class *class, struct jg_memory_claim **claim, 
     return err;
 }
 
+void
+jg_memory_follow_start(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op)
+{
+    struct jg_memory_fol *fol = find_fol(class, op->key, now_ms);
+    if (fol && strcmp(fol->newest, op->jid) == 0)
+        fol->started = true;
+}
+
 bool
 jg_memory_follow_waits(struct jg_memory_class *class, int64_t now_ms, const char *jid, struct jg_op *op, bool *gone)
 {
@@ -214,6 +223,6 @@ jg_memory_follow_heir(struct jg_memory_class *class, const struct jg_memory_clai
                       const struct jg_op *op)
 {
     const struct jg_memory_fol *fol = claim->followed ? find_fol(class, op->key, now_ms) : NULL;
-    bool heir = fol && fol->epoch == class->epoch && fol->newest[0] && strcmp(fol->newest, op->jid) != 0;
-    return heir ? fol : NULL;
+    bool other = fol && fol->epoch == class->epoch && fol->newest[0] && strcmp(fol->newest, op->jid) != 0;
+    return other && !fol->started ? fol : NULL;
 }

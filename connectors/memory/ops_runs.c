@@ -303,7 +303,10 @@ run(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_ms
         return JG_ENOMEM;
     if (op->resumed)
         use_ticket(class, now_ms, op, runs);
-    class->tallies[JG_TALLY_FOLLOW_UPS] += op->follow_up && !runs;
+    if (op->follow_up && !runs) {
+        jg_memory_follow_start(class, now_ms, op);
+        class->tallies[JG_TALLY_FOLLOW_UPS]++;
+    }
     class->tallies[JG_TALLY_ADMITTED]++;
     return JG_OK;
 }

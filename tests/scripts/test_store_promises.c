@@ -26,7 +26,9 @@
 #define JOBS 9
 #define PARTITIONS 2
 #define MOST_LOGGED (8 * JOBS) /* in a partition; a held job is logged once more */
+#define MOST_HELD 64
 #define STEPS 90
+#define GRACE_MS 300
 #define PROVISIONAL_MS 1000
 #define TTL_MS 4000
 #define RUN_TTL_MS 2000
@@ -39,11 +41,14 @@ struct message {
     enum jg_dedup mode;
     enum fate fate;
     enum report report;
-    bool unclaimed;   /* the answer to its claim was lost */
-    int candidate_of; /* job, or -1 */
+    bool unclaimed;    /* the answer to its claim was lost */
+    int candidate_of;  /* job, or -1 */
+    int64_t follow_up; /* its number; 0: it is none */
     bool persisted;
     bool pending;                /* confirm or release is still to be carried out */
     int produced_at, dropped_at; /* steps; -1: never */
+    int started_at;              /* likewise, last */
+    bool skipped;                /* when it came up last */
     bool running;
     unsigned instance; /* that runs it */
     int64_t epoch;
@@ -56,6 +61,9 @@ struct world {
     int64_t now_ms;
     int step;
     bool paused; /* the class is: whatever comes up is held */
+    bool follows_up;
+    int held[MOST_HELD]; /* as follow-ups; until the resumer brings them back */
+    int held_count;
     struct message jobs[JOBS];
     int job_count;
     int log[PARTITIONS][MOST_LOGGED];
@@ -66,7 +74,7 @@ struct world {
 };
 
 struct tally {
-    unsigned duplicates, skips, runs, holds, passed;
+    unsigned duplicates, skips, runs, holds, passed, follow_ups, waits;
 };
 
 static void
@@ -93,7 +101,11 @@ operate(struct world *world, enum jg_op_kind kind, int job)
                        .dedup_provisional_ms = PROVISIONAL_MS,
                        .run_ttl_ms = RUN_TTL_MS,
                        .member = member,
-                       .epoch_in = message->epoch};
+                       .epoch_in = message->epoch,
+                       .follows_up = world->follows_up,
+                       .follow_up = kind == JG_OP_CLAIM ? 0 : message->follow_up,
+                       .grace_ms = world->follows_up ? GRACE_MS : 0,
+                       .done_ttl_ms = world->follows_up ? TTL_MS : 0};
     if (kind == JG_OP_ADMIT && message->candidate_of >= 0)
         op.candidate_of = world->jobs[message->candidate_of].jid;
     op.limit = kind == JG_OP_ADMIT && world->paused ? -1 : 0;
@@ -121,7 +133,8 @@ produce(struct world *world, struct tally *tally, enum jg_dedup mode)
         return;
     int job = world->job_count++;
     struct message *message = &world->jobs[job];
-    *message = (struct message){.mode = mode, .candidate_of = -1, .produced_at = world->step, .dropped_at = -1};
+    *message = (struct message){
+        .mode = mode, .candidate_of = -1, .produced_at = world->step, .dropped_at = -1, .started_at = -1};
     snprintf(message->jid, sizeof message->jid, "%s-%020x", world->key, (unsigned)job);
     struct jg_op op = operate(world, JG_OP_CLAIM, job);
     int other = op.claimed == JG_ORIGINAL ? -1 : job_by_jid(world, op.original);
@@ -133,6 +146,8 @@ produce(struct world *world, struct tally *tally, enum jg_dedup mode)
         tally->duplicates++;
     } else if (!message->unclaimed && op.claimed == JG_CANDIDATE) {
         message->candidate_of = other;
+        message->follow_up = op.follow_up;
+        tally->follow_ups += op.follow_up > 0;
     }
     note(&world->story, "%d: produce %d %s: %s %d%s\n", world->step, job, jg_dedup_name(mode), words[op.claimed], other,
          message->unclaimed ? ", answer lost" : "");
@@ -212,12 +227,25 @@ consume(struct world *world, struct tally *tally, unsigned partition)
     message->instance = world->instances;
     struct jg_op op = operate(world, JG_OP_ADMIT, job);
     note(&world->story, "%d: admit %d on instance %u: %s\n", world->step, job, message->instance, words[op.verdict]);
+    if (op.verdict == JG_LATER) {
+        world->position[partition]--;
+        world->now_ms += GRACE_MS;
+        return;
+    }
+    if (op.verdict == JG_HOLD && op.reason == JG_REASON_FOLLOW_UP) {
+        must(world->held_count < MOST_HELD);
+        world->held[world->held_count++] = job;
+        tally->waits++;
+        return;
+    }
     if (op.verdict == JG_HOLD) {
         come_again(world, job);
         tally->holds++;
         return;
     }
-    judge(world, op.verdict == JG_RUN || message->candidate_of >= 0, "an original is never skipped", job);
+    judge(world, op.verdict == JG_RUN || message->candidate_of >= 0 || op.reason == JG_REASON_DONE,
+          "an original is never skipped", job);
+    message->skipped = op.verdict == JG_SKIP;
     if (op.verdict == JG_SKIP) {
         tally->skips++;
         message->dropped_at = message->produced_at;
@@ -225,8 +253,32 @@ consume(struct world *world, struct tally *tally, unsigned partition)
     }
     tally->runs++;
     message->epoch = op.epoch;
-    world->last_start = world->step;
+    world->last_start = message->started_at = world->step;
     message->running = message->mode == JG_DEDUP_UNTIL_EXECUTED;
+}
+
+/* The resumer brings one back, when the store says so. */
+static void
+resume(struct world *world, int at)
+{
+    int job = world->held[at];
+    const char *items[] = {world->jobs[job].jid};
+    const bool follow_ups[] = {true};
+    struct jg_op told = {.kind = JG_OP_SYNC, .member = "instance"};
+    struct jg_op op = {.kind = JG_OP_TAKE,
+                       .items = items,
+                       .item_count = 1,
+                       .follow_ups = follow_ups,
+                       .held_in = world->held_count,
+                       .follow_ups_in = world->held_count,
+                       .grace_ms = GRACE_MS};
+    assert_int_equal(jg_memory_apply(&world->class, world->now_ms, &told), JG_OK);
+    assert_int_equal(jg_memory_apply(&world->class, world->now_ms, &op), JG_OK);
+    note(&world->story, "%d: take %d: %d\n", world->step, job, (int)op.granted);
+    if (!op.granted)
+        return;
+    world->held[at] = world->held[--world->held_count];
+    come_again(world, job);
 }
 
 /* The consumer dies: what it ran goes on for nobody, and comes again, since no offset at or above it was committed. */
@@ -330,6 +382,10 @@ take_step(struct world *world, struct tally *tally, enum jg_dedup mode)
         produce(world, tally, mode);
         return;
     }
+    if (world->held_count && may_hold(world) && !pick(&world->story, 6)) {
+        resume(world, (int)pick(&world->story, (unsigned)world->held_count));
+        return;
+    }
     switch (pick(&world->story, 20)) {
     case 0:
         kill_producer(world, job);
@@ -374,9 +430,8 @@ take_step(struct world *world, struct tally *tally, enum jg_dedup mode)
     }
 }
 
-/* Nothing breaks any more: all that is in the log is consumed, to its end. */
 static void
-drain(struct world *world, struct tally *tally)
+consume_all(struct world *world, struct tally *tally)
 {
     for (unsigned partition = 0; partition < PARTITIONS; partition++) {
         while (world->position[partition] < world->length[partition]) {
@@ -390,12 +445,39 @@ drain(struct world *world, struct tally *tally)
     }
 }
 
+/* Nothing breaks any more: all that is in the log is consumed, to its end, and what is held comes back. */
 static void
-live(uint64_t seed, enum jg_dedup mode, struct tally *tally)
+drain(struct world *world, struct tally *tally)
+{
+    consume_all(world, tally);
+    for (int rounds = 0; world->held_count; rounds++) {
+        judge(world, rounds < 1000, "what is held as a follow-up comes back", world->held[0]);
+        world->now_ms += 100;
+        resume(world, rounds % world->held_count);
+        consume_all(world, tally);
+    }
+}
+
+/* A follow-up that does not run stands behind one that does, after it was produced, and is no older. */
+static void
+judge_follow_up(struct world *world, int job)
+{
+    const struct message *message = &world->jobs[job];
+    bool newer = false;
+    for (int other = job; other < world->job_count; other++)
+        newer = newer || world->jobs[other].started_at > message->produced_at;
+    judge(world, newer || !message->follow_up || !message->skipped, "a newer follow-up runs in the place of this", job);
+}
+
+static void
+live(uint64_t seed, enum jg_dedup mode, bool follows_up, struct tally *tally)
 {
     static struct world world;
-    world = (struct world){
-        .story.random = seed * 0x9e3779b97f4a7c15u + 1, .now_ms = 1700000000000, .last_start = -1, .last_end = -1};
+    world = (struct world){.story.random = seed * 0x9e3779b97f4a7c15u + 1,
+                           .now_ms = 1700000000000,
+                           .last_start = -1,
+                           .last_end = -1,
+                           .follows_up = follows_up};
     jg_memory_class_init(&world.class);
     snprintf(world.key, sizeof world.key, "%032x", 7u);
     note(&world.story, "seed %llu\n", (unsigned long long)seed);
@@ -404,6 +486,7 @@ live(uint64_t seed, enum jg_dedup mode, struct tally *tally)
     drain(&world, tally);
     for (int job = 0; job < world.job_count; job++) {
         const struct message *message = &world.jobs[job];
+        judge_follow_up(&world, job);
         if (message->dropped_at < 0)
             continue;
         if (message->mode == JG_DEDUP_UNTIL_EXECUTING)
@@ -417,39 +500,48 @@ live(uint64_t seed, enum jg_dedup mode, struct tally *tally)
 }
 
 static void
-try_worlds(enum jg_dedup mode)
+try_worlds(enum jg_dedup mode, bool follows_up)
 {
     struct tally tally = {.runs = 0};
     uint64_t first = number_from("JOBGATE_SEED", 1);
     uint64_t count = number_from("JOBGATE_WORLDS", 20000);
     for (uint64_t seed = first; seed < first + count; seed++)
-        live(seed, mode, &tally);
-    print_message("           %u runs, %u holds, %u duplicates, %u skips, %u claims passed on\n", tally.runs,
-                  tally.holds, tally.duplicates, tally.skips, tally.passed);
+        live(seed, mode, follows_up, &tally);
+    print_message(
+        "           %u runs, %u holds, %u duplicates, %u skips, %u claims passed on, %u follow-ups, %u held\n",
+        tally.runs, tally.holds, tally.duplicates, tally.skips, tally.passed, tally.follow_ups, tally.waits);
     /* The worlds were worth the while. */
     assert_true(count < 1000 || (tally.duplicates > count / 10 && tally.holds > count / 10 &&
                                  tally.skips > count / 100 && tally.passed > count / 50));
+    assert_true(count < 1000 || !follows_up || (tally.follow_ups > count / 10 && tally.waits > count / 50));
 }
 
 static void
 no_until_executing_duplicate_is_dropped_unless_an_equal_job_starts_later(void **state)
 {
     (void)state;
-    try_worlds(JG_DEDUP_UNTIL_EXECUTING);
+    try_worlds(JG_DEDUP_UNTIL_EXECUTING, false);
 }
 
 static void
 no_until_executed_duplicate_is_dropped_unless_equal_work_is_unfinished(void **state)
 {
     (void)state;
-    try_worlds(JG_DEDUP_UNTIL_EXECUTED);
+    try_worlds(JG_DEDUP_UNTIL_EXECUTED, false);
+}
+
+static void
+no_follow_up_is_dropped_unless_one_that_is_no_older_starts_later(void **state)
+{
+    (void)state;
+    try_worlds(JG_DEDUP_UNTIL_EXECUTED, true);
 }
 
 static void
 no_duplicate_is_dropped_wrongly_where_both_modes_meet(void **state)
 {
     (void)state;
-    try_worlds(JG_DEDUP_NONE);
+    try_worlds(JG_DEDUP_NONE, false);
 }
 
 int
@@ -458,6 +550,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_until_executing_duplicate_is_dropped_unless_an_equal_job_starts_later),
         cmocka_unit_test(no_until_executed_duplicate_is_dropped_unless_equal_work_is_unfinished),
+        cmocka_unit_test(no_follow_up_is_dropped_unless_one_that_is_no_older_starts_later),
         cmocka_unit_test(no_duplicate_is_dropped_wrongly_where_both_modes_meet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,7 +22,7 @@
 --       slots 15 more, 2 of them when the member runs already; done or a copy: 3 to 6 more. 1 more when runs have expired, and when the lease was one's that has. A limit by key without another:
 --       until_executing 12 more (6 when the member runs already), held 13 at most; 2 or 3 more with tickets out. With
 --       what else is asked for likewise; where a lease is the job key's, 2 or 3 more when held, as with tickets out. A
---       follow-up, without what else is asked for: 12 with the claim, 2 to 6 more to get it, held 14, skipped 8
+--       follow-up, without what else is asked for: 14 with the claim, 2 to 6 more to get it, held 14, skipped 8
 --
 -- With a limit by key, or a lease of job keys that newcomers wait for, newcomers go behind held jobs of their own key
 -- alone; and behind all that could go but for the class's own bar (`w` of `held`; tickets that are out).
@@ -387,6 +387,9 @@ if slot_ttl_ms > 0 then
     take_slot(runs)
 end
 if follow_up > 0 and not runs then
+    if call('HGET', KEYS[16], 'jid') == jid then
+        call('HSET', KEYS[16], 's', 1)
+    end
     count('follow_ups')
 end
 count('admitted')

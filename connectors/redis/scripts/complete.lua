@@ -119,8 +119,8 @@ local claim = call('HMGET', KEYS[3], 'jid', 'run', 'nc', 'fu')
 local ended = claim[1] == jid and (not claim[2] or claim[2] == member)
 local heir, heir_number
 if ended and claim[4] then
-    local fol = call('HMGET', KEYS[13], 'jid', 'n', 'ep')
-    if fol[1] and fol[1] ~= jid and fol[3] == epoch then
+    local fol = call('HMGET', KEYS[13], 'jid', 'n', 'ep', 's')
+    if fol[1] and fol[1] ~= jid and fol[3] == epoch and fol[4] == '0' then
         heir, heir_number = fol[1], fol[2]
     end
 end

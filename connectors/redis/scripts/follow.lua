@@ -5,7 +5,7 @@
 --
 -- Follow-ups are numbered in the order of their claims; `last` of `fol` is the largest number that was given. One that is
 -- in the log for sure (it was acknowledged, or came up) stands for all with smaller numbers: those are skipped. `n` is
--- the largest such number, and `jid` whose it is, unless the store lost data since (`ep`). `u` and `uj` are the newest one
+-- the largest such number, and `jid` whose it is, unless the store lost data since (`ep`); `s`: that one has started. `u` and `uj` are the newest one
 -- that is not acknowledged yet: until `ue` those before it wait for what becomes of it.
 -- Cost: follow_ups: 1 inner command; note_follow_up: 2, 1 more when it was the newest, 1 when it gets the claim.
 
@@ -26,7 +26,7 @@ end
 -- It is in the log, and none that is there has a larger number. The claim goes with that: true when an older follow-up
 -- had it, which did not start. `waiting`: the claim's owner did not, and the claim is of this epoch.
 local function note_follow_up(fol_key, claim_key, fol, owner, waiting, jid, number, ttl_ms)
-    call('HSET', fol_key, 'n', digits(number), 'jid', jid, 'ep', epoch)
+    call('HSET', fol_key, 'n', digits(number), 'jid', jid, 's', 0, 'ep', epoch)
     call('PEXPIRE', fol_key, ttl_ms)
     settle_follow_up(fol_key, fol, jid)
     if not waiting or not fol.jid or fol.jid == jid or owner ~= fol.jid then
