@@ -56,6 +56,27 @@ jg_deferral_destroy(const struct jg_rdk *rdk, struct jg_deferral *each)
     free(each);
 }
 
+rd_kafka_resp_err_t
+jg_deferral_produce(const struct jg_rdk *rdk, rd_kafka_t *producer, struct jg_deferral *each)
+{
+    rd_kafka_headers_t *headers = rdk->headers_copy(each->headers);
+    rd_kafka_vu_t fields[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u = {.cstr = each->target->name}},
+        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u = {.i32 = each->partition % each->target->partitions}},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u = {.mem = {.ptr = each->key, .size = each->key_bytes}}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u = {.mem = {.ptr = each->payload, .size = each->payload_bytes}}},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u = {.headers = headers}},
+        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u = {.ptr = each}},
+    };
+    rd_kafka_error_t *error = rdk->produceva(producer, fields, sizeof fields / sizeof fields[0]);
+    rd_kafka_resp_err_t err = error ? rdk->error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (error) {
+        rdk->error_destroy(error);
+        rdk->headers_destroy(headers);
+    }
+    return err;
+}
+
 bool
 jg_deferral_is_of(const struct jg_deferral *each, const char *topic, int32_t partition)
 {

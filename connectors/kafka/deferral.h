@@ -42,6 +42,8 @@ struct jg_deferral *jg_deferral_new(const struct jg_rdk *rdk, const char *name_s
 JG_MUST_USE enum jg_err jg_deferral_readdress(const struct jg_rdk *rdk, const char *name_space,
                                               struct jg_deferral *each, const struct jg_stamp *stamp,
                                               enum jg_target_kind kind);
+/* Hand it to a producer, whose delivery report has it as its opaque. Its target is ready. */
+rd_kafka_resp_err_t jg_deferral_produce(const struct jg_rdk *rdk, rd_kafka_t *producer, struct jg_deferral *each);
 void jg_deferral_destroy(const struct jg_rdk *rdk, struct jg_deferral *each);
 /* topic NULL: of any. */
 bool jg_deferral_is_of(const struct jg_deferral *each, const char *topic, int32_t partition);

@@ -21,6 +21,8 @@
 #define RETRY_MS 1000
 #define BATCH_BYTES 100000 /* what is larger goes alone anyway */
 #define RETRY_SOON_MS 20
+#define ROUND_MS 20   /* then the next one begins, for topics of which nothing is in flight ... */
+#define STUCK_MS 1000 /* ... and then for all */
 #define IDLE_MS 1000
 
 struct jg_holder {
@@ -42,6 +44,7 @@ struct jg_holder {
     struct jg_error trouble; /* the last one; empty: none since something arrived */
 
     rd_kafka_t *producer; /* the thread's */
+    int64_t round_ms;     /* monotonic: when the last round began */
     struct jg_target *targets;
     struct jg_log_rate rate;
 };
@@ -88,28 +91,6 @@ is_ready(struct jg_holder *holder, struct jg_target *target, int64_t now_ms)
 }
 
 /* --- the thread: one job --- */
-
-static rd_kafka_resp_err_t
-produce(struct jg_holder *holder, struct jg_deferral *each)
-{
-    const struct jg_rdk *rdk = holder->options.own.rdk;
-    rd_kafka_headers_t *headers = rdk->headers_copy(each->headers);
-    rd_kafka_vu_t fields[] = {
-        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u = {.cstr = each->target->name}},
-        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u = {.i32 = each->partition % each->target->partitions}},
-        {.vtype = RD_KAFKA_VTYPE_KEY, .u = {.mem = {.ptr = each->key, .size = each->key_bytes}}},
-        {.vtype = RD_KAFKA_VTYPE_VALUE, .u = {.mem = {.ptr = each->payload, .size = each->payload_bytes}}},
-        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u = {.headers = headers}},
-        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u = {.ptr = each}},
-    };
-    rd_kafka_error_t *error = rdk->produceva(holder->producer, fields, sizeof fields / sizeof fields[0]);
-    rd_kafka_resp_err_t err = error ? rdk->error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (error) {
-        rdk->error_destroy(error);
-        rdk->headers_destroy(headers);
-    }
-    return err;
-}
 
 /* It cannot be held, ever: it goes where people look for such. */
 static void
@@ -215,7 +196,10 @@ arrived(struct jg_holder *holder, struct jg_deferral *each)
     holder->trouble.text[0] = '\0';
     struct jg_deferral *gone = (each->tell || each->forgotten) && !each->waiters ? each : remember(holder, each);
     pthread_cond_broadcast(&holder->changed);
+    bool next = !holder->sent.count && holder->queue.count;
     pthread_mutex_unlock(&holder->lock);
+    if (next)
+        wake(holder);
     if (gone)
         jg_deferral_destroy(holder->options.own.rdk, gone);
 }
@@ -251,9 +235,10 @@ send_one(struct jg_holder *holder, struct jg_deferral *each)
         return false;
     bool waits = each->target->alone && each->target->in_flight > 0;
     if (!waits && is_ready(holder, each->target, jg_clock_ms())) {
-        rd_kafka_resp_err_t err = produce(holder, each);
+        rd_kafka_resp_err_t err = jg_deferral_produce(holder->options.own.rdk, holder->producer, each);
         each->alone = each->target->alone;
         each->target->in_flight += !err;
+        each->target->sent_ms = holder->round_ms;
         if (!err)
             return true;
         if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL)
@@ -268,8 +253,9 @@ static bool
 send_queue(struct jg_holder *holder)
 {
     struct jg_deferral *each;
+    holder->round_ms = jg_clock_ms();
     for (struct jg_target *target = holder->targets; target; target = target->next)
-        target->blocked = false;
+        target->blocked = target->in_flight > 0 && holder->round_ms - target->sent_ms < STUCK_MS;
     pthread_mutex_lock(&holder->lock);
     merge_again(holder);
     while ((each = jg_deferrals_take_first(&holder->queue))) {
@@ -361,16 +347,27 @@ is_over(struct jg_holder *holder)
     return over;
 }
 
+/* Is it time for a round? While more than four messages of a partition are in flight and others wait behind them, an
+ * idempotent producer's thread spins: what comes meanwhile waits here, and goes in one request when those are there. */
+static bool
+is_due(struct jg_holder *holder)
+{
+    pthread_mutex_lock(&holder->lock);
+    bool due = !holder->sent.count || jg_clock_ms() - holder->round_ms >= ROUND_MS;
+    pthread_mutex_unlock(&holder->lock);
+    return due;
+}
+
 static void *
 work(void *opaque)
 {
     struct jg_holder *holder = opaque;
+    bool waits = true;
     while (!is_over(holder)) {
-        bool waits = true;
         if (!holder->producer)
             open_producer(holder);
         if (holder->producer) {
-            waits = send_queue(holder);
+            waits = is_due(holder) ? send_queue(holder) : true;
             holder->options.own.rdk->poll(holder->producer, 0);
             replace_if_fatal(holder);
         }
