@@ -22,5 +22,7 @@ void jg_check_find(struct jg_check *check, enum jg_finding level, const char *fm
 enum jg_exit jg_check_topics(struct jg_check *check);
 /* Look at one topic of the store: which group executes it. */
 enum jg_err jg_check_group(struct jg_check *check, const char *topic);
+/* Look at the topic of events, which is set. `cleanup_policy`: empty where the broker does not tell. */
+void jg_check_events(struct jg_check *check, bool there, const char *cleanup_policy);
 
 #endif

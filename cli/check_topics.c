@@ -18,10 +18,11 @@ struct topic_config {
     char trouble[256]; /* why it does not tell */
 };
 
-/* One that matters: governed, or beside a governed one. */
+/* One that matters: governed, beside a governed one, or of events. */
 struct topic {
     const struct rd_kafka_metadata_topic *found;
     char origin[JG_TOPIC_MAX_BYTES + 1]; /* of a holding topic; empty: it is governed itself */
+    bool events;                         /* the one of events.topic */
     struct topic_config config;
 };
 
@@ -43,6 +44,7 @@ is_beside(const struct jg_conf *conf, const char *name, char *origin, size_t ori
 static bool
 choose(const struct jg_conf *conf, const struct rd_kafka_metadata *metadata, struct topics *out)
 {
+    const char *events_topic = jg_conf_settings(conf)->events_topic;
     out->list = calloc((size_t)metadata->topic_cnt + 1, sizeof *out->list);
     for (int i = 0; out->list && i < metadata->topic_cnt; i++) {
         const struct rd_kafka_metadata_topic *found = &metadata->topics[i];
@@ -51,7 +53,8 @@ choose(const struct jg_conf *conf, const struct rd_kafka_metadata *metadata, str
         bool beside = is_beside(conf, found->topic, topic->origin, sizeof topic->origin, &dead);
         if (!beside)
             topic->origin[0] = '\0';
-        if (found->err || dead || (!beside && !jg_conf_topic(conf, found->topic)))
+        topic->events = events_topic && strcmp(found->topic, events_topic) == 0;
+        if (found->err || dead || (!beside && !topic->events && !jg_conf_topic(conf, found->topic)))
             continue;
         topic->found = found;
         out->count++;
@@ -239,6 +242,7 @@ static void
 check_all(struct jg_check *check, const struct topics *topics)
 {
     enum jg_err err = JG_OK;
+    const struct topic *events = NULL;
     for (size_t i = 0; i < topics->count; i++) {
         const struct topic *topic = &topics->list[i];
         if (topic->config.trouble[0])
@@ -246,6 +250,10 @@ check_all(struct jg_check *check, const struct topics *topics)
                           "the broker does not tell how topic %s is configured (%s): allow this client "
                           "DescribeConfigs on it",
                           topic->found->topic, topic->config.trouble);
+        if (topic->events) {
+            events = topic;
+            continue;
+        }
         if (topic->origin[0]) {
             check_holding(check, topic, find_origin(topics, topic->origin));
             continue;
@@ -255,7 +263,7 @@ check_all(struct jg_check *check, const struct topics *topics)
         if (err == JG_OK && check->store)
             err = jg_check_group(check, topic->found->topic);
     }
-    if (topics->count == 0 && !jg_conf_is_idle(check->kafka.cli->conf))
+    if (topics->count == (events != NULL) && !jg_conf_is_idle(check->kafka.cli->conf))
         jg_check_find(
             check, JG_FINDING_WARNING,
             "no topic that jobgate.topics names is there: it is still to be made, or misspelt, or this client "
@@ -266,6 +274,8 @@ check_all(struct jg_check *check, const struct topics *topics)
                   "TransactionalId jobgate.<namespace>.<group>, or these topics made beforehand: retention.ms=-1, "
                   "retention.bytes=-1, "
                   "cleanup.policy=delete, as many partitions as the topic");
+    if (jg_conf_settings(check->kafka.cli->conf)->events_topic)
+        jg_check_events(check, events != NULL, events ? events->config.cleanup_policy : "");
 }
 
 enum jg_exit

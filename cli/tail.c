@@ -13,8 +13,9 @@
 #include "cli/kafka.h"
 
 #define POLL_MS 200
-#define ASK_MS 2000 /* one question to the brokers, after which a signal is looked for */
-#define WAIT_MS 500 /* for a topic that is not there */
+#define ASK_MS 2000        /* one question to the brokers, after which a signal is looked for */
+#define WAIT_MS 500        /* for a topic that is not there */
+#define LOOK_EVERY_MS 2000 /* for partitions that are new */
 #define COMPLAIN_EVERY_MS 10000
 
 const struct jg_cli_option jg_cli_tail_options[] = {
@@ -45,6 +46,8 @@ struct tail {
     int64_t count;    /* 0: no end */
     int64_t until_ms; /* monotonic; 0: no end */
 
+    int partitions;  /* so many are read */
+    int64_t look_ms; /* monotonic: then it is looked for more */
     sigset_t signals;
     struct jg_buf texts;
     int64_t shown;
@@ -235,6 +238,17 @@ look_up_since(struct tail *tail, rd_kafka_topic_partition_list_t *list)
     return false;
 }
 
+/* The partitions that are not read yet, from `offset` on. */
+static rd_kafka_topic_partition_list_t *
+list_partitions(const struct tail *tail, const struct rd_kafka_metadata_topic *topic, int64_t offset)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(topic->partition_cnt);
+    for (int i = 0; i < topic->partition_cnt; i++)
+        if (topic->partitions[i].id >= tail->partitions)
+            rd_kafka_topic_partition_list_add(list, tail->topic, topic->partitions[i].id)->offset = offset;
+    return list;
+}
+
 static bool
 begin(struct tail *tail)
 {
@@ -242,10 +256,9 @@ begin(struct tail *tail)
     if (!metadata)
         return false;
     const struct rd_kafka_metadata_topic *topic = jg_cli_kafka_find(metadata, tail->topic);
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(topic->partition_cnt);
-    for (int i = 0; i < topic->partition_cnt; i++)
-        rd_kafka_topic_partition_list_add(list, tail->topic, topic->partitions[i].id)->offset =
-            tail->from_beginning ? RD_KAFKA_OFFSET_BEGINNING : RD_KAFKA_OFFSET_END;
+    rd_kafka_topic_partition_list_t *list =
+        list_partitions(tail, topic, tail->from_beginning ? RD_KAFKA_OFFSET_BEGINNING : RD_KAFKA_OFFSET_END);
+    tail->partitions = topic->partition_cnt;
     rd_kafka_metadata_destroy(metadata);
     bool good = !tail->since_ms || tail->from_beginning || look_up_since(tail, list);
     rd_kafka_resp_err_t err = good ? rd_kafka_assign(tail->kafka.rk, list) : RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -253,6 +266,30 @@ begin(struct tail *tail)
     if (err)
         (void)jg_cli_kafka_failed(&tail->kafka, "events", err);
     return good && !err;
+}
+
+/* Partitions that were added meanwhile are read, too: whatever is in them is new. What fails is tried again; the
+ * consumer tells of brokers that do not answer. */
+static void
+look_for_more(struct tail *tail)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    if (jg_clock_ms() < tail->look_ms)
+        return;
+    tail->look_ms = jg_clock_ms() + LOOK_EVERY_MS;
+    if (rd_kafka_metadata(tail->kafka.rk, 0, NULL, &metadata, ASK_MS)) /* of the topic that it reads alone */
+        return;
+    const struct rd_kafka_metadata_topic *topic = jg_cli_kafka_find(metadata, tail->topic);
+    if (topic && topic->partition_cnt > tail->partitions) {
+        rd_kafka_topic_partition_list_t *list = list_partitions(tail, topic, RD_KAFKA_OFFSET_BEGINNING);
+        rd_kafka_error_t *refused = rd_kafka_incremental_assign(tail->kafka.rk, list);
+        if (refused)
+            rd_kafka_error_destroy(refused);
+        else
+            tail->partitions = topic->partition_cnt;
+        rd_kafka_topic_partition_list_destroy(list);
+    }
+    rd_kafka_metadata_destroy(metadata);
 }
 
 /* --- records --- */
@@ -318,6 +355,7 @@ follow(struct tail *tail)
     bool over = !good;
     bool refused = false;
     while (!over && !is_over(tail)) {
+        look_for_more(tail);
         rd_kafka_message_t *message = rd_kafka_consumer_poll(tail->kafka.rk, POLL_MS);
         if (tail->kafka.down)
             say_silent(tail, rd_kafka_err2str(RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN));

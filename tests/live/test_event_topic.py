@@ -203,6 +203,27 @@ def test_a_topic_that_has_another_use_is_refused(make_site, topic, says):
     assert told.returncode == 2 and says in told.stderr + told.stdout
 
 
+def test_check_tells_of_a_topic_that_events_cannot_go_to_or_do_not_stay_in(make_site):
+    site, name = make_site(), new_name()
+
+    def told(topic, succeeds):
+        out = site.jobgate("check", "--bootstrap-servers", site.kafka.bootstrap, settings={TOPIC: topic},
+                           succeeds=succeeds)
+        assert (out.returncode == 0) == succeeds, out.stdout
+        return [line for line in out.stdout.splitlines() if topic in line]
+
+    assert [line.split()[0] for line in told(name, True)] == ["notice", "notice"]
+    assert "not there yet" in told(name, True)[0] and not site.exists(name), "it was asked for, and not made"
+    site.kafka.create_topic(f"{name}.all")
+    assert "cannot make it" in told(f"{name}_all", False)[0]  # another's name but for a dot
+    site.kafka.create_topic(name, config={"cleanup.policy": "compact"})
+    assert "is compacted" in told(name, False)[0]
+    written = f"{name}-w"
+    site.kafka.create_topic(written)
+    good, permission = told(written, True)
+    assert good.startswith("ok") and "cleanup.policy=delete" in good and "Write and Describe" in permission
+
+
 def test_a_close_in_order_waits_for_events(make_site):
     """The last event waits for others to go with it (linger.ms) when its handle is closed."""
     site = make_site({TOPIC: new_name()})

@@ -9,12 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import NewPartitions
 
 from live.events import FINGERPRINT, TOPIC, encode, new_name
 from live.limits import mail
 from support.app import PATIENCE_S, raw_produce
 from support.kafka_proxy import KafkaProxy
-from support.processes import free_ports
+from support.processes import free_ports, wait_until
 
 OK, NEGATIVE, USAGE = 0, 1, 2
 KEY = "0123456789abcdef0123456789abcdef"
@@ -79,6 +80,17 @@ def test_it_waits_for_its_topic_and_follows_what_happens(site):
     assert found, line
     assert abs(time.mktime(time.strptime(found.group(1), "%Y-%m-%d %H:%M:%S")) - time.time()) < 300
     assert found.group(2) == f"{report.stamp[:8]}..{report.stamp[-8:]}" and found.group(3) == site.topic
+
+
+def test_it_reads_partitions_that_are_added_meanwhile(site, topic):
+    put(site, time=1, event="start", jid="first")
+    with Following(site, "--from-beginning") as following:
+        assert "first" in following.process.stdout.readline()
+        admin = site.kafka.admin()
+        admin.create_partitions([NewPartitions(topic, 3)])[topic].result(PATIENCE_S)
+        wait_until(lambda: len(admin.list_topics(topic, PATIENCE_S).topics[topic].partitions) == 3, PATIENCE_S, "there")
+        raw_produce(site.kafka, topic, encode({"event": "done", "jid": "added"}), partition=2)
+        assert "added" in following.process.stdout.readline()
 
 
 @pytest.mark.usefixtures("topic")
