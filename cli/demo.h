@@ -23,7 +23,8 @@
 #define JG_DEMO_TENANTS "ExportWorker"  /* has a limit for each tenant */
 #define JG_DEMO_AHEAD "ThumbWorker"     /* has a limit, and jobs are brought back ahead of their turn */
 #define JG_DEMO_SLOTS "Importer"        /* enqueues itself again, while capacity slots are free */
-#define JG_DEMO_HOLDING 6
+#define JG_DEMO_FOLLOWED "SyncWorker"   /* until_executed, with follow-ups */
+#define JG_DEMO_HOLDING 7
 
 /* What the program itself counts, for capacity.load and capacity.work. */
 enum jg_demo_gauge { JG_DEMO_MIGRATIONS, JG_DEMO_ACCOUNTS, JG_DEMO_GAUGES };

@@ -31,7 +31,8 @@ static void
 choose_names(struct jg_demo *demo)
 {
     static const char *const held_classes[JG_DEMO_HOLDING] = {JG_DEMO_LIMITED, JG_DEMO_ENQUEUER, JG_DEMO_STRICT,
-                                                              JG_DEMO_TENANTS, JG_DEMO_AHEAD,    JG_DEMO_SLOTS};
+                                                              JG_DEMO_TENANTS, JG_DEMO_AHEAD,    JG_DEMO_SLOTS,
+                                                              JG_DEMO_FOLLOWED};
     static const char *const gauges[JG_DEMO_GAUGES] = {
         [JG_DEMO_MIGRATIONS] = "migrations",
         [JG_DEMO_ACCOUNTS] = "accounts",
@@ -88,6 +89,8 @@ add_waiting(struct jg_demo *demo)
     add_property(demo, "jobgate.class." JG_DEMO_TENANTS ".limit.per.key", "1");
     add_property(demo, "jobgate.class." JG_DEMO_AHEAD ".limit", "1");
     add_property(demo, "jobgate.class." JG_DEMO_AHEAD ".resume.ahead", "1");
+    add_property(demo, "jobgate.class." JG_DEMO_FOLLOWED ".dedup", "until_executed");
+    add_property(demo, "jobgate.class." JG_DEMO_FOLLOWED ".dedup.follow.up", "true");
     add_property(demo, "jobgate.class." JG_DEMO_SLOTS ".capacity", "2");
     add_property(demo, "jobgate.class." JG_DEMO_SLOTS ".capacity.load", "slots");
     add_property(demo, "jobgate.class." JG_DEMO_SLOTS ".capacity.work", demo->gauges[JG_DEMO_ACCOUNTS].setting);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The story: ten promises, each shown step by step. A step returns false when it did not come out as promised; the
+/* The story: eleven promises, each shown step by step. A step returns false when it did not come out as promised; the
  * story ends there. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -293,6 +293,12 @@ static const struct {
     {"10. capacity.load=slots: each run takes a slot, and a message that is consumed later frees it",
      "   No gauge is kept: a job finds its slot in a header, and whatever ends its work hands that back.",
      "BA went on as BA-1 until both slots were taken, and BA-2 when a message had freed one", jg_demo_slots},
+    {"11. dedup.follow.up: the latest duplicate that comes while a job runs, runs after it, once",
+     "   What changed while CA ran, it may have missed. CB and CC come in that time; CC, with the latest payload, "
+     "stands "
+     "for\n"
+     "   both, is held until CA has ended, and gets its claim.",
+     "Of CB and CC, produced while CA ran, the latest ran after CA, once", jg_demo_follow_up},
 };
 
 bool

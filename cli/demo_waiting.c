@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Scenes of jobs that wait: for a slot of their tenant, ahead of their turn, for a slot
- * downstream. */
+/* Scenes of jobs that wait: for a slot of their tenant, ahead of their turn, for a slot downstream, for the end of
+ * their original. */
 #include "cli/demo_waiting.h"
 
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "cli/demo_steps.h"
 #include "plugin/jobgate.h"
 
-enum { V, W, X, Y, Z, BA, BA1, BA2, DONE };
+enum { V, W, X, Y, Z, BA, BA1, BA2, DONE, CA, CB, CC };
 
 static struct jg_demo_job jobs[] = {
     [V] = {JG_DEMO_TENANTS, "[\"acme\",1]", "to the second topic; tenant acme", .name = "V", .second = true},
@@ -21,6 +21,9 @@ static struct jg_demo_job jobs[] = {
     [BA] = {JG_DEMO_SLOTS, "[]", "nothing equal is known", .name = "BA"},
     [BA1] = {JG_DEMO_SLOTS, "[]", .name = "BA-1"},
     [BA2] = {JG_DEMO_SLOTS, "[]", .name = "BA-2"},
+    [CA] = {JG_DEMO_FOLLOWED, "[8]", "to the second topic; nothing equal is known", .name = "CA", .second = true},
+    [CB] = {JG_DEMO_FOLLOWED, "[8]", "to the first topic; equal to CA, which runs", .name = "CB"},
+    [CC] = {JG_DEMO_FOLLOWED, "[8]", "equal to both, and newer than CB", .name = "CC"},
     [DONE] = {"ImportDone", "[1]", "from the importer; with BA's slot in jobgate-release", .name = "done"},
 };
 
@@ -132,4 +135,56 @@ jg_demo_slots(struct jg_demo *demo)
            import_ends(demo, &jobs[DONE], &jobs[BA]) && comes_back(demo, &jobs[BA2]) &&
            jg_step_ended(demo, &jobs[BA2], "no account is left, so nothing is enqueued") &&
            jg_step_finished(demo, &jobs[BA2], "every job of the chain is done, each ran once");
+}
+
+/* --- follow-ups --- */
+
+/* It goes out as what may have to run after `original`. */
+static bool
+is_to_follow(struct jg_demo *demo, struct jg_demo_job *job, const struct jg_demo_job *original)
+{
+    if (!jg_step_delivered(demo, job))
+        return false;
+    if (strcmp(jg_demo_header(job, JOBGATE_HEADER_CANDIDATE_OF), jg_demo_header(original, JOBGATE_HEADER_JID)) != 0 ||
+        !jg_demo_header(job, JOBGATE_HEADER_FOLLOW_UP)[0])
+        return jg_demo_refute(demo, "%s is not sent as a follow-up of %s", job->name, original->name);
+    demo->claims++;
+    if (!jg_demo_await_confirmed(demo))
+        return false;
+    jg_demo_row(demo, JG_DEMO_GOOD, "producer", "not dropped: the latest of those runs", "%s is to follow %s",
+                job->name, original->name);
+    return true;
+}
+
+static bool
+waits(struct jg_demo *demo, struct jg_demo_job *job)
+{
+    if (!jg_demo_consume_held(demo, job))
+        return false;
+    demo->moves++;
+    jg_demo_row(demo, JG_DEMO_DROPPED, demo->consumers[job->second].name, "CA runs; it waits in <topic>.held.<class>",
+                "%s is held", job->name);
+    return true;
+}
+
+static bool
+follows(struct jg_demo *demo, struct jg_demo_job *job)
+{
+    if (!jg_demo_consume_resumed(demo, job))
+        return false;
+    jg_demo_row(demo, JG_DEMO_GOOD, demo->consumers[job->second].name, "CA has ended, so it was resumed:", "%s starts",
+                job->name);
+    jg_demo_print_headers(job, JOBGATE_HEADER_HELD_REASON);
+    return jg_step_store_holds(demo, job, JG_CLAIM_RUNNING, job);
+}
+
+bool
+jg_demo_follow_up(struct jg_demo *demo)
+{
+    return jg_step_accepted(demo, &jobs[CA]) && jg_step_starts(demo, &jobs[CA], "its claim stays until it has ended") &&
+           is_to_follow(demo, &jobs[CB], &jobs[CA]) && is_to_follow(demo, &jobs[CC], &jobs[CA]) &&
+           jg_step_skipped(demo, &jobs[CB]) && waits(demo, &jobs[CC]) &&
+           jg_step_ended(demo, &jobs[CA], "its claim goes to CC, and the resumer wakes") && follows(demo, &jobs[CC]) &&
+           jg_step_finished(demo, &jobs[CC], "CC is done, and ran once; CB never did") &&
+           jg_step_finished(demo, &jobs[CA], "CA is done") && jg_step_store_holds(demo, &jobs[CA], JG_CLAIM_NONE, NULL);
 }

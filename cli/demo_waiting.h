@@ -8,5 +8,6 @@
 JG_MUST_USE bool jg_demo_tenants(struct jg_demo *demo);
 JG_MUST_USE bool jg_demo_ahead(struct jg_demo *demo);
 JG_MUST_USE bool jg_demo_slots(struct jg_demo *demo);
+JG_MUST_USE bool jg_demo_follow_up(struct jg_demo *demo);
 
 #endif

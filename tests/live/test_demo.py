@@ -98,6 +98,13 @@ STORY = [
     ("consumer", "done starts"),
     ("consumer", "BA-2 starts an import"),
     ("plugin", "the store knows that BA-2 has ended"),
+    ("consumer 2", "CA starts"),
+    ("producer", "CB is to follow CA"),
+    ("producer", "CC is to follow CA"),
+    ("consumer", "CB is skipped"),
+    ("consumer", "CC is held"),
+    ("consumer 2", "CA ends"),
+    ("consumer", "CC starts"),
 ]
 
 
@@ -114,7 +121,7 @@ def assert_told(result):
     times = [row[0] for row in rows(result.stdout)]
     assert times == sorted(times)
     assert "All as promised" in result.stdout
-    assert result.stdout.count("\n  shown  ") == 10
+    assert result.stdout.count("\n  shown  ") == 11
     assert "not shown" not in result.stdout
     assert "\033" not in result.stdout
 
@@ -165,6 +172,8 @@ def test_the_demo_shows_in_under_a_minute_and_without_a_server_what_it_promises(
     original, duplicate, resumed, *others = headers(result.stdout)
     enqueuers, (tenants, ahead, *imports) = others[:7], others[7:]
     assert (tenants["jobgate-held-reason"], ahead["jobgate-held-reason"]) == ("key", "limit")
+    *imports, followed = imports
+    assert followed == {"jobgate-held-reason": "follow-up"}
     slots = [job["jobgate-slot"] for job in imports if "jobgate-slot" in job]
     assert len(slots) == len(set(slots)) == 3
     assert duplicate["jobgate-duplicate-of"] == original["jobgate-jid"]
@@ -199,7 +208,8 @@ def test_the_demo_shows_the_same_on_a_real_kafka_and_redis(cli, real, slow):
                      "claim of O: held, 1 duplicate", "no claim of IndexWorker [2]",
                      "no claim of Enqueuer []", "no claim of Enqueuer []", "claim of R-3: held, 0 duplicates",
                      "claim of T: running, 1 duplicate", "claim of T-1: running, 1 duplicate",
-                     "no claim of StrictEnqueuer []"]
+                     "no claim of StrictEnqueuer []",
+                     "claim of CC: running, 2 duplicates", "no claim of SyncWorker [8]"]
     assert re.search(r"EmailWorker +0 claims, claimed 5, duplicates 2,", result.stdout)
     assert re.search(r"IndexWorker +0 claims, claimed 3, .*completed 3, held 1, resumed 1$", result.stdout, re.MULTILINE)
     assert re.search(r" Enqueuer +0 claims, claimed 2, .*admitted 4, completed 4, .*noops 1, reenqueued 3$", result.stdout,
