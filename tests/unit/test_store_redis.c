@@ -11,6 +11,7 @@
 
 #include "connectors/redis/conn.h"
 #include "connectors/redis/resp.h"
+#include "connectors/redis/script.h"
 #include "connectors/redis/trouble.h"
 #include "connectors/redis/url.h"
 #include "connectors/store_impl.h"
@@ -168,11 +169,27 @@ the_run_id_is_found_in_what_info_says(void **state)
     assert_false(jg_conn_parse_run_id(endless, strlen(endless), run_id));
 }
 
+/* Who did not say a password yet may send no longer argument: the connection would break instead of telling why. */
+static void
+every_script_is_short_enough_for_a_server_that_wants_a_password(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < JG_OP_KINDS; kind++) {
+        struct jg_buf source = JG_BUF_INIT;
+        jg_script_source((enum jg_op_kind)kind, &source);
+        assert_false(source.failed);
+        if (source.size_bytes > 16384)
+            fail_msg("%s with what it shares has %zu bytes", jg_scripts[kind].name, source.size_bytes);
+        jg_buf_clear(&source);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_url_says_where_and_as_whom),
+        cmocka_unit_test(every_script_is_short_enough_for_a_server_that_wants_a_password),
         cmocka_unit_test(names_in_keys_hold_only_harmless_bytes),
         cmocka_unit_test(long_names_are_cut_and_stay_different),
         cmocka_unit_test(commands_are_framed_by_their_lengths),
