@@ -248,3 +248,24 @@ def test_jobs_of_other_keys_and_their_turn_pass_a_follow_up_that_is_held(make_si
     assert json.loads(third.value)["args"] == ["third"]
     consumer.commit((original.partition, third.offset + 1))
     assert number_of(consumer.next()) == 1
+
+
+def test_with_a_capacity_the_follow_up_takes_the_place_of_the_re_enqueue(make_site):
+    site = make_site({**FOLLOW_UP, "jobgate.class.Mail.capacity": 3, "jobgate.class.Mail.capacity.load": "redis:load",
+                      "jobgate.class.Mail.capacity.work": "redis:work"})
+    client = site.redis.client()
+    client.mset({"load": 0, "work": 1})
+    producer, consumer = site.producer(), site.consumer()
+    runs_original(site, producer, consumer)
+    for number in range(1, 4):
+        producer.delivered(numbered(number))
+    wait_until(lambda: site.stats()["confirmed"] == 1 and site.redis.client().hget(
+        site.key("fol:" + site.claim()["jid"][:32]), "u") is None, PATIENCE_S, "all are acknowledged")
+    consumer.finish()
+    follow_up = consumer.started(2)
+    assert number_of(follow_up) == 3 and follow_up.stamp != consumer.started().stamp
+    consumer.finish()  # it goes on as its original would have
+    assert consumer.started(3).stamp == f"{follow_up.stamp}-1" and number_of(consumer.started(3)) == 3
+    client.set("work", 0)
+    settle(site, producer, [consumer], 1)
+    assert numbers_of(consumer) == [0, 3, 3]
