@@ -72,6 +72,7 @@ struct jg_demo {
     char topics[JG_DEMO_TOPICS][64];
     char topic_list[160];                      /* both */
     char holding_topics[JG_DEMO_HOLDING][256]; /* of the first topic, and the classes that may be held */
+    char events_topic[80];
     char name_space[64];
     struct {
         char setting[96]; /* redis:<key> */

@@ -48,6 +48,7 @@ choose_names(struct jg_demo *demo)
     snprintf(demo->topics[0], sizeof demo->topics[0], "%s", name);
     snprintf(demo->topics[1], sizeof demo->topics[1], "%s-2", name);
     snprintf(demo->topic_list, sizeof demo->topic_list, "%s,%s", demo->topics[0], demo->topics[1]);
+    snprintf(demo->events_topic, sizeof demo->events_topic, "%s.events", name);
     for (size_t i = 0; i < JG_DEMO_HOLDING; i++) {
         jg_holding_topic(&holding, demo->topics[0], held_classes[i]);
         snprintf(demo->holding_topics[i], sizeof demo->holding_topics[i], "%s", holding.failed ? "" : holding.data);
@@ -109,6 +110,7 @@ gather_properties(struct jg_demo *demo)
     add_property(demo, "jobgate.class." JG_DEMO_LIMITED ".limit", "1");
     add_enqueuers(demo);
     add_waiting(demo);
+    add_property(demo, "jobgate.events.topic", demo->events_topic);
     demo->public_count = demo->property_count;
     /* Else the first job of a class would wait, as after a loss of data, for those to be told that run. */
     add_property(demo, "jobgate.store.grace.ms", "100");
@@ -148,6 +150,8 @@ start_mock(struct jg_demo *demo)
         err = rd_kafka_mock_topic_create(cluster, demo->holding_topics[i], 1, 1);
     for (size_t i = 0; !err && i < JG_DEMO_TOPICS; i++)
         err = rd_kafka_mock_topic_create(cluster, demo->topics[i], 1, 1);
+    if (!err)
+        err = rd_kafka_mock_topic_create(cluster, demo->events_topic, 1, 1);
     if (err)
         jg_cli_complain(demo->cli, "no topic in the mock cluster: %s", rd_kafka_err2str(err));
     demo->bootstrap_servers = rd_kafka_mock_cluster_bootstraps(cluster);
@@ -191,20 +195,21 @@ make_topics(struct jg_demo *demo)
 {
     char text[512] = "out of memory";
     size_t made = 0;
-    rd_kafka_NewTopic_t *topics[JG_DEMO_TOPICS];
-    for (size_t i = 0; i < JG_DEMO_TOPICS; i++) {
-        topics[i] = rd_kafka_NewTopic_new(demo->topics[i], 1, -1, text, sizeof text);
+    rd_kafka_NewTopic_t *topics[JG_DEMO_TOPICS + 1];
+    for (size_t i = 0; i <= JG_DEMO_TOPICS; i++) {
+        const char *name = i < JG_DEMO_TOPICS ? demo->topics[i] : demo->events_topic;
+        topics[i] = rd_kafka_NewTopic_new(name, 1, -1, text, sizeof text);
         (void)rd_kafka_NewTopic_set_config(topics[i], "cleanup.policy", "delete");
     }
     rd_kafka_AdminOptions_t *options = admin_options(demo, RD_KAFKA_ADMIN_OP_CREATETOPICS);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(demo->plain);
-    rd_kafka_CreateTopics(demo->plain, topics, JG_DEMO_TOPICS, options, queue);
+    rd_kafka_CreateTopics(demo->plain, topics, JG_DEMO_TOPICS + 1, options, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, ADMIN_TIMEOUT_MS + 1000);
     rd_kafka_resp_err_t err = creation_error(event, &made, text, sizeof text);
     rd_kafka_event_destroy(event);
     rd_kafka_queue_destroy(queue);
     rd_kafka_AdminOptions_destroy(options);
-    rd_kafka_NewTopic_destroy_array(topics, JG_DEMO_TOPICS);
+    rd_kafka_NewTopic_destroy_array(topics, JG_DEMO_TOPICS + 1);
     demo->topics_made = made > 0;
     if (err)
         jg_cli_complain(demo->cli, "topics %s cannot be made on %s: %s", demo->topic_list, demo->bootstrap_servers,
@@ -235,8 +240,9 @@ complain_of_kept(const struct jg_demo *demo, rd_kafka_event_t *event)
 static void
 delete_topics(const struct jg_demo *demo)
 {
-    rd_kafka_DeleteTopic_t *topics[JG_DEMO_TOPICS + JG_DEMO_HOLDING];
+    rd_kafka_DeleteTopic_t *topics[JG_DEMO_TOPICS + JG_DEMO_HOLDING + 1];
     size_t count = 0;
+    topics[count++] = rd_kafka_DeleteTopic_new(demo->events_topic);
     for (size_t i = 0; i < JG_DEMO_TOPICS; i++)
         topics[count++] = rd_kafka_DeleteTopic_new(demo->topics[i]);
     for (size_t i = 0; i < JG_DEMO_HOLDING; i++)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/demo_events.h"
 #include "cli/demo_steps.h"
 #include "cli/demo_waiting.h"
 #include "plugin/jobgate.h"
@@ -299,6 +300,9 @@ static const struct {
      "for\n"
      "   both, is held until CA has ended, and gets its claim.",
      "Of CB and CC, produced while CA ran, the latest ran after CA, once", jg_demo_follow_up},
+    {"12. jobgate.events.topic: what becomes of each job, as Avro records in a topic of your own",
+     "   Any program can read them (schemas/event.avsc); `jobgate tail` prints them as they come.",
+     "CC's whole life was in the events topic", jg_demo_events},
 };
 
 bool

@@ -188,3 +188,9 @@ jg_demo_follow_up(struct jg_demo *demo)
            jg_step_finished(demo, &jobs[CC], "CC is done, and ran once; CB never did") &&
            jg_step_finished(demo, &jobs[CA], "CA is done") && jg_step_store_holds(demo, &jobs[CA], JG_CLAIM_NONE, NULL);
 }
+
+const struct jg_demo_job *
+jg_demo_follow_up_job(void)
+{
+    return &jobs[CC];
+}

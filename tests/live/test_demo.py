@@ -105,6 +105,10 @@ STORY = [
     ("consumer", "CC is held"),
     ("consumer 2", "CA ends"),
     ("consumer", "CC starts"),
+    ("reader", "event of CC: held"),
+    ("reader", "event of CC: resumed"),
+    ("reader", "event of CC: start"),
+    ("reader", "event of CC: done"),
 ]
 
 
@@ -121,7 +125,7 @@ def assert_told(result):
     times = [row[0] for row in rows(result.stdout)]
     assert times == sorted(times)
     assert "All as promised" in result.stdout
-    assert result.stdout.count("\n  shown  ") == 11
+    assert result.stdout.count("\n  shown  ") == 12
     assert "not shown" not in result.stdout
     assert "\033" not in result.stdout
 
