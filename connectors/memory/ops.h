@@ -101,8 +101,11 @@ void jg_memory_follow_bury(struct jg_memory_class *class, int64_t now_ms, const 
  */
 JG_MUST_USE enum jg_err jg_memory_follow(struct jg_memory_class *class, struct jg_memory_claim **claim, int64_t now_ms,
                                          struct jg_op *op, enum jg_verdict *verdict);
-/* A follow-up runs. */
-void jg_memory_follow_start(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op);
+/* The claim's owner starts: it stands for all follow-ups that are older. */
+JG_MUST_USE enum jg_err jg_memory_follow_start(struct jg_memory_class *class, const struct jg_memory_claim *claim,
+                                               int64_t now_ms, const struct jg_op *op);
+/* It still runs, so what is known of its follow-ups is kept. */
+void jg_memory_follow_keep(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op);
 /* Does one that is held have to wait still? `gone`: it will be skipped, so it may go. */
 bool jg_memory_follow_waits(struct jg_memory_class *class, int64_t now_ms, const char *jid, struct jg_op *op,
                             bool *gone);

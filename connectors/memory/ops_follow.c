@@ -189,12 +189,32 @@ jg_memory_follow(struct jg_memory_class *class, struct jg_memory_claim **claim, 
     return err;
 }
 
+enum jg_err
+jg_memory_follow_start(struct jg_memory_class *class, const struct jg_memory_claim *claim, int64_t now_ms,
+                       const struct jg_op *op)
+{
+    int64_t number = op->follow_up ? op->follow_up : claim->number;
+    if (number == 0)
+        return JG_OK;
+    struct jg_memory_fol *fol = (struct jg_memory_fol *)jg_map_make(&class->follow_ups, op->key, sizeof *fol, now_ms);
+    if (!fol)
+        return JG_ENOMEM;
+    if (number < fol->newest_number)
+        return JG_OK;
+    fol->newest_number = number;
+    strcpy(fol->newest, op->jid);
+    fol->started = true;
+    fol->epoch = class->epoch;
+    fol->entry.expires_ms = now_ms + op->dedup_ttl_ms;
+    return JG_OK;
+}
+
 void
-jg_memory_follow_start(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op)
+jg_memory_follow_keep(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op)
 {
     struct jg_memory_fol *fol = find_fol(class, op->key, now_ms);
-    if (fol && strcmp(fol->newest, op->jid) == 0)
-        fol->started = true;
+    if (fol)
+        fol->entry.expires_ms = now_ms + op->dedup_ttl_ms;
 }
 
 bool

@@ -75,8 +75,8 @@ lease_bars(struct jg_memory_class *class, int64_t now_ms, const struct jg_op *op
     struct jg_memory_lease *lease = op->lease ? jg_memory_find_lease(class, op, now_ms) : NULL;
     if (!lease || !lease->member[0] || !jg_memory_member(class, lease->member, now_ms))
         return LEASE_FREE;
-    bool is_new = jg_memory_number(op->jid) == 0 && !op->resumed && !jg_memory_find_chain(class, op->jid, now_ms) &&
-                  !jg_memory_same_chain(lease->member, op->jid);
+    bool is_new = jg_memory_number(op->jid) == 0 && !op->follow_up && !op->resumed &&
+                  !jg_memory_find_chain(class, op->jid, now_ms) && !jg_memory_same_chain(lease->member, op->jid);
     return op->lease_skips && is_new ? LEASE_TAKEN : LEASE_WAITS;
 }
 
@@ -299,14 +299,13 @@ run(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_ms
         return JG_ENOMEM;
     if (claim)
         (void)jg_memory_forget_candidate(claim, op->jid);
+    if (!runs && jg_memory_is_owner(claim, op) && jg_memory_follow_start(class, claim, now_ms, op))
+        return JG_ENOMEM;
     if (claim && jg_memory_is_owner(claim, op) && start(class, claim, now_ms, op))
         return JG_ENOMEM;
     if (op->resumed)
         use_ticket(class, now_ms, op, runs);
-    if (op->follow_up && !runs) {
-        jg_memory_follow_start(class, now_ms, op);
-        class->tallies[JG_TALLY_FOLLOW_UPS]++;
-    }
+    class->tallies[JG_TALLY_FOLLOW_UPS] += op->follow_up && !runs;
     class->tallies[JG_TALLY_ADMITTED]++;
     return JG_OK;
 }
@@ -414,8 +413,11 @@ jg_memory_renew(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
     struct jg_memory_claim *claim = jg_memory_find_claim(class, op, now_ms);
     if (jg_memory_is_owner(claim, op)) {
         bool latest = claim->member && strcmp(claim->member, op->member) == 0;
-        if ((latest || claim->epoch != class->epoch) && mark_running(class, claim, now_ms, op))
+        bool its = latest || claim->epoch != class->epoch;
+        if (its && mark_running(class, claim, now_ms, op))
             return JG_ENOMEM;
+        if (its && claim->followed)
+            jg_memory_follow_keep(class, now_ms, op);
     } else if (!claim && alive && op->follows_up && op->epoch_in != class->epoch &&
                bring_back_claim(class, now_ms, op)) {
         return JG_ENOMEM;

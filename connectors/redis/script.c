@@ -130,7 +130,7 @@ const struct jg_script jg_scripts[JG_OP_KINDS] = {
                      .runs = true,
                      .keys = {JG_SCRIPT_KEY_EPOCH, JG_SCRIPT_KEY_STATS, JG_SCRIPT_KEY_CLAIM, JG_SCRIPT_KEY_RUN,
                               JG_SCRIPT_KEY_HELD, JG_SCRIPT_KEY_LEASE, JG_SCRIPT_KEY_DONE, JG_SCRIPT_KEY_CHAIN,
-                              JG_SCRIPT_KEY_RUN_KEY, JG_SCRIPT_KEY_CAP},
+                              JG_SCRIPT_KEY_RUN_KEY, JG_SCRIPT_KEY_CAP, JG_SCRIPT_KEY_FOL},
                      .args = {JG_SCRIPT_ARG_RUN_ID, JG_SCRIPT_ARG_JID, JG_SCRIPT_ARG_MEMBER, JG_SCRIPT_ARG_RUN_TTL_MS,
                               JG_SCRIPT_ARG_TTL_MS, JG_SCRIPT_ARG_EPOCH_IN, JG_SCRIPT_ARG_CHANNEL, JG_SCRIPT_ARG_LEASE,
                               JG_SCRIPT_ARG_TOKEN_IN, JG_SCRIPT_ARG_CAPACITY, JG_SCRIPT_ARG_DONE_TTL_MS,

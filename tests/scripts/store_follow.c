@@ -63,6 +63,14 @@ ending(char letter)
     return op;
 }
 
+static void
+fail_delivery(char letter)
+{
+    struct jg_op op = operation(JG_OP_RELEASE, letter);
+    op.follows_up = true;
+    (void)done(op);
+}
+
 /* May these go, all held as follow-ups? The answers, a letter each. */
 static const char *
 take_follow_ups(const char *letters)
@@ -210,9 +218,7 @@ a_follow_up_whose_delivery_failed_is_waited_for_no_more(void **state)
     (void)claim_follow_up('b');
     assert_true(confirm_follow_up('b'));
     (void)claim_follow_up('c');
-    struct jg_op failed = operation(JG_OP_RELEASE, 'c');
-    failed.follows_up = true;
-    (void)done(failed);
+    fail_delivery('c');
     assert_true(done(ending('a')).changed);
     expect_run(admit_follow_up('b', 'a'));
 }
@@ -332,6 +338,82 @@ a_follow_up_that_is_buried_is_nobodys_heir(void **state)
     (void)done(buried);
     assert_true(done(ending('a')).changed);
     expect_no_claim();
+}
+
+/* Job `b` follows up `a` and is on its way when that ends; then comes `e`. */
+static void
+claim_behind_a_late_follow_up(void)
+{
+    run_original();
+    (void)claim_follow_up('b');
+    assert_true(done(ending('a')).changed);
+    assert_int_equal(claim_follow_up('e').claimed, JG_ORIGINAL);
+}
+
+void
+a_follow_up_that_was_skipped_for_a_newer_job_is_not_its_heir(void **state)
+{
+    (void)state;
+    claim_behind_a_late_follow_up();
+    assert_true(confirm_follow_up('e'));
+    assert_true(confirm_follow_up('b'));
+    expect_skip(admit_follow_up('b', 'a'), 'e');
+    expect_run(admit_follow_up('e', 'e'));
+    expect_claimed(claim_follow_up('f'), JG_CANDIDATE, 'e', JG_CLAIM_RUNNING);
+    fail_delivery('f');
+    assert_true(done(ending('e')).changed);
+    expect_no_claim();
+}
+
+void
+a_follow_up_that_is_held_does_not_run_after_a_newer_job(void **state)
+{
+    (void)state;
+    claim_behind_a_late_follow_up();
+    expect_hold(admit_follow_up('b', 'a'), JG_REASON_FOLLOW_UP);
+    assert_true(confirm_follow_up('e'));
+    assert_string_equal(take_follow_ups("b"), "k");
+    expect_run(admit_follow_up('e', 'e'));
+    assert_string_equal(take_follow_ups("b"), "y");
+    assert_true(done(ending('e')).changed);
+    expect_no_claim();
+    expect_skip(admit_follow_up('b', 'a'), 'e');
+}
+
+void
+a_follow_up_is_known_for_as_long_as_its_original_runs(void **state)
+{
+    (void)state;
+    run_original();
+    (void)claim_follow_up('b');
+    expect_hold(admit_follow_up('b', 'a'), JG_REASON_FOLLOW_UP);
+    for (int i = 0; i <= TTL_MS / (RUN_TTL_MS / 2); i++) {
+        subject_advance(&subject, RUN_TTL_MS / 2);
+        assert_true(renew_on('a', 1, 0).changed);
+    }
+    assert_true(done(ending('a')).changed);
+    expect_claim(JG_CLAIM_QUEUED, 'b');
+}
+
+void
+a_follow_up_waits_for_a_lease_since_it_stands_for_others(void **state)
+{
+    (void)state;
+    run_original();
+    (void)claim_follow_up('b');
+    subject_advance(&subject, RUN_TTL_MS);
+    struct jg_op other = operation(JG_OP_ADMIT, 'a');
+    other.key = key_of(1);
+    other.jid = jid_of(1, 1);
+    other.member = member_of(other.jid, 1);
+    other.lease = JG_LEASE_CLASS;
+    expect_run(done(other));
+    struct jg_op op = coming('b', 'a', 1);
+    op.lease = JG_LEASE_CLASS;
+    op.lease_skips = true;
+    expect_hold(done(op), JG_REASON_LEASE);
+    assert_int_equal(done(coming('a', 'a', 2)).reason, JG_REASON_DONE);
+    expect_claim(JG_CLAIM_HELD, 'b');
 }
 
 void

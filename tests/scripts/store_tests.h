@@ -82,6 +82,10 @@
     X(held_follow_ups_stand_in_nobodys_way)                                                                            \
     X(a_follow_up_takes_the_place_of_a_successor)                                                                      \
     X(a_follow_up_that_is_buried_is_nobodys_heir)                                                                      \
+    X(a_follow_up_that_was_skipped_for_a_newer_job_is_not_its_heir)                                                    \
+    X(a_follow_up_that_is_held_does_not_run_after_a_newer_job)                                                         \
+    X(a_follow_up_is_known_for_as_long_as_its_original_runs)                                                           \
+    X(a_follow_up_waits_for_a_lease_since_it_stands_for_others)                                                        \
     X(a_store_that_lost_its_data_loses_no_follow_up)                                                                   \
     X(a_claim_that_comes_back_goes_to_no_follow_up_that_ran)                                                           \
     X(follow_ups_are_numbered_on_after_a_rewind)                                                                       \

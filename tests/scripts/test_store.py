@@ -133,8 +133,12 @@ COSTS = [
     ("followed_confirm 11 3", 6),
     ("followed 11 2", 8),  # skipped
     ("followed_take 11 3", 13),
+    ("renew 11 1", 9),
     ("followed_complete 11 1", 15),  # the claim goes to it
-    ("followed 11 3", 14),  # it runs
+    ("followed 11 3", 15),  # it runs
+    ("followed_complete 11 3", 13),
+    ("followed_claim 11 4", 9),  # newer than follow-ups
+    ("followed 11 4", 13),
     ("override 6 1", 5),
 ]
 

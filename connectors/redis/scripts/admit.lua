@@ -22,7 +22,8 @@
 --       slots 15 more, 2 of them when the member runs already; done or a copy: 3 to 6 more. 1 more when runs have expired, and when the lease was one's that has. A limit by key without another:
 --       until_executing 12 more (6 when the member runs already), held 13 at most; 2 or 3 more with tickets out. With
 --       what else is asked for likewise; where a lease is the job key's, 2 or 3 more when held, as with tickets out. A
---       follow-up, without what else is asked for: 14 with the claim, 2 to 6 more to get it, held 14, skipped 8
+--       follow-up, without what else is asked for: 15 with the claim, 2 to 6 more to get it, held 14, skipped 8; an
+--       owner that is newer than follow-ups: 3 more
 --
 -- With a limit by key, or a lease of job keys that newcomers wait for, newcomers go behind held jobs of their own key
 -- alone; and behind all that could go but for the class's own bar (`w` of `held`; tickets that are out).
@@ -126,7 +127,8 @@ local function skip(counter)
 end
 
 -- Who holds the lease: nobody (nil), or (lease) a run that this job waits for; (taken) it ends as a no-op instead. Only
--- one that nothing was promised to does: it never started, nor was held, nor succeeds another; else it would be lost.
+-- one that nothing was promised to does: it never started, nor was held, nor succeeds another, nor stands for others as
+-- a follow-up; else it would be lost.
 local function lease_bars()
     if not leased then
         return nil
@@ -135,7 +137,7 @@ local function lease_bars()
     if not lease_lives(KEYS[4], lease[1]) then
         return nil
     end
-    local is_new = number == 0 and not resumed and not chain[1] and chain_of(lease[1]) ~= chain_of(jid)
+    local is_new = number == 0 and follow_up == 0 and not resumed and not chain[1] and chain_of(lease[1]) ~= chain_of(jid)
     return lease_skips and is_new and 'taken' or 'lease'
 end
 
@@ -386,10 +388,11 @@ end
 if slot_ttl_ms > 0 then
     take_slot(runs)
 end
+local own_number = follow_up > 0 and follow_up or tonumber(claim[8]) or 0
+if own_number > 0 and owner == jid and not runs then
+    start_numbered(KEYS[16], jid, own_number, ttl_ms)
+end
 if follow_up > 0 and not runs then
-    if call('HGET', KEYS[16], 'jid') == jid then
-        call('HSET', KEYS[16], 's', 1)
-    end
     count('follow_ups')
 end
 count('admitted')

@@ -1,5 +1,6 @@
 -- renew: this job still runs (until_executed, a limit, a lease or a capacity)
 -- KEYS  1 epoch  2 stats  3 claim  4 run  5 held  6 lease  7 done  8 chain  9 run_key  10 cap
+--       11 fol
 -- ARGV  1 run_id  2 jid  3 member  4 run_ttl_ms  5 ttl_ms  6 epoch_in  7 channel  8 lease  9 token_in  10 capacity
 --       11 done_ttl_ms  12 limit_key  13 slot_ttl_ms  14 follows_up
 -- OUT   {changed, epoch}     changed: the run is a member, and holds its lease
@@ -7,7 +8,7 @@
 -- AGAIN the TTLs start once more
 -- COST  inner commands: 8, 6 when the claim is another's; with a lease 3 more; with a limit by key 2
 --       more; with a capacity slot 1 more, or 2 to 4; 2 or 3 more when other runs have expired; 3 more for
---       a claim that comes back
+--       a claim that comes back; 1 more when it has follow-ups
 --
 -- A member that is missing comes back only when the store lost data since it was admitted (epoch_in is another than the
 -- current epoch), and does not know it as done; else its run had expired, and is over. So is one whose lease was given
@@ -81,10 +82,13 @@ end
 if freed > 0 and held_by(KEYS[5]) > 0 then
     call('PUBLISH', ARGV[7], 'slot')
 end
-local claim = call('HMGET', KEYS[3], 'jid', 'ep', 'run')
+local claim = call('HMGET', KEYS[3], 'jid', 'ep', 'run', 'fu')
 if claim[1] == jid and (claim[3] == member or claim[2] ~= epoch) then
     call('HSET', KEYS[3], 'st', 'r', 'run', member, 'ep', epoch)
     call('PEXPIRE', KEYS[3], ttl_ms)
+    if claim[4] then
+        call('PEXPIRE', KEYS[11], ttl_ms)
+    end
 elseif not claim[1] and ARGV[14] == '1' and alive and epoch_in ~= epoch then
     call('HSET', KEYS[3], 'jid', jid, 'st', 'r', 'run', member, 'ep', epoch, 'at', digits(now),
                'mode', 'until_executed', 'n', 0, 'nc', 0, 'fu', 1)
