@@ -167,6 +167,7 @@ jg_offsets_committed(struct jg_offsets *offsets, const char *topic, int32_t numb
     } else {
         partition->hands_off |= offset < partition->committed;
         partition->committed = offset;
+        partition->lowered = false;
         if (offset < partition->stored)
             partition->stored = -1; /* it went back behind what was committed for it: that is due once more */
     }
@@ -198,7 +199,6 @@ jg_offsets_take_follow(struct jg_partition *partition)
         offset = partition->committed;
     else if (offset <= partition->committed || offset <= partition->first)
         return -1;
-    partition->lowered = false;
     partition->following = offset;
     return offset;
 }

@@ -177,9 +177,13 @@ a_commit_of_the_application_that_was_lowered_is_made_again(void **state)
     jg_offsets_committed(&offsets, TOPIC, 0, 7);
     jg_offsets_committed(&offsets, TOPIC, 0, 6);
     assert_int_equal(jg_offsets_take_follow(partition), 7);
+    jg_offsets_commit_failed(&offsets, TOPIC, 0, 7);
+    assert_int_equal(jg_offsets_take_follow(partition), 7);
     jg_offsets_committed(&offsets, TOPIC, 0, 7);
     assert_int_equal(jg_offsets_take_follow(partition), -1);
     assert_int_equal(partition->committed, 7);
+    jg_offsets_commit_failed(&offsets, TOPIC, 0, 7);
+    assert_int_equal(jg_offsets_take_follow(partition), -1);
     jg_offsets_clear(&offsets);
 }
 
