@@ -21,6 +21,13 @@ settle(struct jg_memory_fol *fol, const char *jid)
     fol->unacked_number = 0;
 }
 
+/* Larger than any that is known: see claim.lua. */
+static int64_t
+next_number(const struct jg_memory_fol *fol)
+{
+    return 1 + (fol->last > fol->newest_number ? fol->last : fol->newest_number);
+}
+
 void
 jg_memory_follow_newer(struct jg_memory_class *class, struct jg_memory_claim *claim, int64_t now_ms,
                        const struct jg_op *op)
@@ -28,7 +35,7 @@ jg_memory_follow_newer(struct jg_memory_class *class, struct jg_memory_claim *cl
     struct jg_memory_fol *fol =
         op->follows_up && op->dedup == JG_DEDUP_UNTIL_EXECUTED ? find_fol(class, op->key, now_ms) : NULL;
     if (fol)
-        claim->number = ++fol->last;
+        claim->number = fol->last = next_number(fol);
 }
 
 enum jg_err
@@ -39,7 +46,7 @@ jg_memory_follow_claim(struct jg_memory_class *class, int64_t now_ms, struct jg_
         return JG_ENOMEM;
     *told = strcmp(fol->unacked, op->jid) == 0;
     if (!*told) {
-        fol->last = fol->last + 1 > now_ms * 1000 ? fol->last + 1 : now_ms * 1000;
+        fol->last = next_number(fol) > now_ms * 1000 ? next_number(fol) : now_ms * 1000;
         fol->unacked_number = fol->last;
         strcpy(fol->unacked, op->jid);
         fol->unacked_until_ms = now_ms + op->dedup_provisional_ms;

@@ -483,6 +483,23 @@ follow_ups_are_numbered_on_after_a_rewind(void **state)
     expect_skip(admit_follow_up('b', 'a'), 'd');
 }
 
+/* The server that had given them was ahead by an hour; what it knew is gone. */
+void
+follow_ups_are_numbered_on_by_a_server_whose_clock_is_behind(void **state)
+{
+    (void)state;
+    run_original();
+    (void)claim_follow_up('b');
+    numbers['b' - 'a'] += INT64_C(3600) * 1000 * 1000;
+    subject_lose(&subject);
+    struct jg_op op = coming('b', 'a', 1);
+    op.fresh = JG_FRESH_ALWAYS;
+    expect_run(done(op));
+    expect_claimed(claim_follow_up('c'), JG_CANDIDATE, 'b', JG_CLAIM_RUNNING);
+    assert_true(numbers['c' - 'a'] > numbers['b' - 'a']);
+    expect_hold(admit_follow_up('c', 'b'), JG_REASON_FOLLOW_UP);
+}
+
 void
 without_a_store_that_knows_a_follow_up_runs(void **state)
 {

@@ -89,6 +89,7 @@
     X(a_store_that_lost_its_data_loses_no_follow_up)                                                                   \
     X(a_claim_that_comes_back_goes_to_no_follow_up_that_ran)                                                           \
     X(follow_ups_are_numbered_on_after_a_rewind)                                                                       \
+    X(follow_ups_are_numbered_on_by_a_server_whose_clock_is_behind)                                                    \
     X(without_a_store_that_knows_a_follow_up_runs)                                                                     \
     /* store_limits.c: slots, tickets, what is held */                                                                 \
     X(a_job_runs_while_there_is_a_slot_and_is_held_when_there_is_none)                                                 \

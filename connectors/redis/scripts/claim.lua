@@ -21,6 +21,11 @@ if owner == jid then
     return {'original', '', 'n', 0, 0}
 end
 
+-- The largest number of a follow-up that is known, given here or not: the store may have lost data, and clocks differ.
+local function largest(last, n)
+    return (last or n) and math.max(tonumber(last) or 0, tonumber(n) or 0)
+end
+
 -- A running job does not come up for admission again, so it turns away nothing of mode until_executing.
 local over = state == 'r' and mode == 'until_executing'
 if not owner or over then
@@ -31,7 +36,7 @@ if not owner or over then
                'n', 0, 'nc', 0)
     call('PEXPIRE', KEYS[3], provisional_ms)
     -- It is newer than the follow-ups of those before it.
-    local last = follows_up and tonumber(call('HGET', KEYS[6], 'last'))
+    local last = follows_up and largest(unpack(call('HMGET', KEYS[6], 'last', 'n')))
     if last then
         call('HSET', KEYS[6], 'last', digits(last + 1))
         call('HSET', KEYS[3], 'no', digits(last + 1))
@@ -48,7 +53,7 @@ end
 
 local certain = claim[3] == epoch and (state == 'q' or state == 'h' or state == 'r' and is_alive(claim[9]))
 local follow = follows_up and (state == 'r' or claim[3] ~= epoch)
-local fol = follow and call('HMGET', KEYS[6], 'last', 'u', 'uj', 'ep') or {}
+local fol = follow and call('HMGET', KEYS[6], 'last', 'u', 'uj', 'ep', 'n') or {}
 local number = follow and fol[3] == jid and tonumber(fol[2]) or 0
 local told
 if follow then
@@ -60,7 +65,7 @@ else
 end
 if follow and not told then
     local now = now_ms()
-    number = math.max((tonumber(fol[1]) or 0) + 1, now * 1000)
+    number = math.max((largest(fol[1], fol[5]) or 0) + 1, now * 1000)
     call('HSET', KEYS[6], 'last', digits(number), 'u', digits(number), 'uj', jid,
                'ue', digits(now + tonumber(provisional_ms)), 'ep', epoch)
     call('PEXPIRE', KEYS[6], ARGV[7])
