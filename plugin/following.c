@@ -79,6 +79,16 @@ collect(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *of)
     return list;
 }
 
+/* With this the application's own callback for commits is not called: it did not ask for ours. */
+static void
+on_committed(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *offsets, void *opaque)
+{
+    (void)rk;
+    (void)err;
+    (void)offsets;
+    (void)opaque;
+}
+
 static void
 drop_answers(struct jg_gate *gate)
 {
@@ -122,7 +132,7 @@ jg_following_tend(struct jg_gate *gate)
         return;
     if (!gate->commits)
         gate->commits = rdk->queue_new(gate->rk);
-    if (rdk->commit_queue(gate->rk, list, gate->commits, NULL, NULL))
+    if (rdk->commit_queue(gate->rk, list, gate->commits, on_committed, NULL))
         drop(gate, list);
     rdk->topic_partition_list_destroy(list);
 }
@@ -133,7 +143,7 @@ jg_following_commit(struct jg_gate *gate, const rd_kafka_topic_partition_list_t 
     const struct jg_rdk *rdk = gate->rdk;
     rd_kafka_queue_t *queue = rdk->queue_new(gate->rk);
     rd_kafka_event_t *answer = NULL;
-    if (!rdk->commit_queue(gate->rk, list, queue, NULL, NULL))
+    if (!rdk->commit_queue(gate->rk, list, queue, on_committed, NULL))
         answer = rdk->queue_poll(queue, (int)timeout_ms);
     bool committed = answer && !rdk->event_error(answer);
     if (answer)

@@ -201,6 +201,20 @@ def test_a_program_that_commits_itself_decides_alone(site):
     assert site.committed() == 1
 
 
+def test_a_program_is_told_of_its_own_commits_alone(site):
+    producer = site.producer()
+    site.queued(producer)
+    for _ in range(3):
+        producer.delivered(mail())
+    consumer = site.consumer({"enable.auto.commit": "false"}, commit_cb=True)
+    consumer.next()
+    wait_until(lambda: consumer.poll() is None and len(consumer.skips()) == 3, 30, "three skips")
+    consumer.commit((0, 1))
+    await_committed(site, 4)
+    close_in_order(consumer)
+    assert {event["offset"] for event in consumer.app.found("commit")} <= {1}
+
+
 def test_ungoverned_messages_are_committed_when_handed_out(make_site, make_topic):
     site, other = make_site(), make_topic()
     raw_produce(site.kafka, other, "plain")

@@ -68,6 +68,15 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
     app_emit("dr", event);
 }
 
+static void
+on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *offsets, void *opaque)
+{
+    const struct app_handle *handle = opaque;
+    (void)rk;
+    app_emit("commit", json_pack("{s:s, s:s, s:I}", "handle", handle->name, "name", rd_kafka_err2name(err), "offset",
+                                 (json_int_t)(offsets && offsets->cnt ? offsets->elems[0].offset : -1)));
+}
+
 /* What a program does that wants to know of rebalances. */
 static void
 on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *partitions, void *opaque)
@@ -182,6 +191,8 @@ app_create(struct app_handle *none, const json_t *cmd)
         app_events_enable(handle, conf);
     else if (is_true(cmd, "rebalance_cb"))
         rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    if (is_true(cmd, "commit_cb"))
+        rd_kafka_conf_set_offset_commit_cb(conf, on_commit);
     if (is_true(cmd, "slow_commits"))
         app_events_slow_down(conf);
     if (is_true(cmd, "token_cb"))
