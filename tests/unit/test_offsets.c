@@ -134,24 +134,31 @@ a_commit_finishes_what_is_below_it(void **state)
     jg_offsets_clear(&offsets);
 }
 
-/* The application's job at 6 is under way when we commit for it past the skipped 5; it commits 7 meanwhile. */
+/* The application's job at 6 is under way, and 6 is being committed for it, past the skipped 5. */
+static struct jg_partition *
+follow(struct jg_offsets *offsets)
+{
+    begin(offsets, 4);
+    begin(offsets, 5);
+    jg_offsets_finish(offsets, TOPIC, 0, 5);
+    begin(offsets, 6);
+    jg_offsets_committed(offsets, TOPIC, 0, 5);
+    struct jg_partition *partition = jg_offsets_find(offsets, TOPIC, 0);
+    assert_int_equal(jg_offsets_take_follow(partition), 6);
+    assert_int_equal(jg_offsets_take_follow(partition), -1); /* it is on its way */
+    return partition;
+}
+
 static void
 a_commit_for_the_application_never_stays_below_its_own(void **state)
 {
     struct jg_offsets offsets = {.count = 0};
+    struct jg_partition *partition = follow(&offsets);
     (void)state;
-    begin(&offsets, 4);
-    begin(&offsets, 5);
-    jg_offsets_finish(&offsets, TOPIC, 0, 5);
-    begin(&offsets, 6);
-    jg_offsets_committed(&offsets, TOPIC, 0, 5);
-    struct jg_partition *partition = jg_offsets_find(&offsets, TOPIC, 0);
-    assert_int_equal(jg_offsets_take_follow(partition), 6);
     begin(&offsets, 7);
     jg_offsets_finish(&offsets, TOPIC, 0, 7);
     jg_offsets_committed(&offsets, TOPIC, 0, 7);
-    assert_int_equal(jg_offsets_take_follow(partition), -1); /* ours is on its way */
-    jg_offsets_committed(&offsets, TOPIC, 0, 6);             /* and comes second */
+    jg_offsets_committed(&offsets, TOPIC, 0, 6); /* ours comes second */
     assert_false(partition->hands_off);
     assert_int_equal(jg_offsets_take_follow(partition), 8);
     jg_offsets_commit_failed(&offsets, TOPIC, 0, 8);
@@ -161,19 +168,13 @@ a_commit_for_the_application_never_stays_below_its_own(void **state)
     jg_offsets_clear(&offsets);
 }
 
-/* As above, and there is nothing above it to commit: what it had committed is. */
+/* There is nothing above it to commit: what it had committed is. */
 static void
 a_commit_of_the_application_that_was_lowered_is_made_again(void **state)
 {
     struct jg_offsets offsets = {.count = 0};
+    struct jg_partition *partition = follow(&offsets);
     (void)state;
-    begin(&offsets, 4);
-    begin(&offsets, 5);
-    jg_offsets_finish(&offsets, TOPIC, 0, 5);
-    begin(&offsets, 6);
-    jg_offsets_committed(&offsets, TOPIC, 0, 5);
-    struct jg_partition *partition = jg_offsets_find(&offsets, TOPIC, 0);
-    assert_int_equal(jg_offsets_take_follow(partition), 6);
     jg_offsets_committed(&offsets, TOPIC, 0, 7);
     jg_offsets_committed(&offsets, TOPIC, 0, 6);
     assert_int_equal(jg_offsets_take_follow(partition), 7);
