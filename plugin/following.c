@@ -39,6 +39,15 @@ jg_following_finish(struct jg_gate *gate, const char *topic, int32_t partition, 
     pthread_mutex_unlock(&gate->lock);
 }
 
+static bool
+is_of(const struct jg_partition *partition, const rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; i < list->cnt; i++)
+        if (list->elems[i].partition == partition->partition && strcmp(list->elems[i].topic, partition->topic) == 0)
+            return true;
+    return false;
+}
+
 /* Some partition's next offset to commit. False: none. Under the lock. */
 static bool
 take_one(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *of, const struct jg_partition **out,
@@ -46,13 +55,8 @@ take_one(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *of, const 
 {
     for (size_t i = 0; i < gate->unseen_offsets.count; i++) {
         struct jg_partition *each = gate->unseen_offsets.partitions[i];
-        bool wanted = !of;
-        for (int j = 0; of && j < of->cnt && !wanted; j++)
-            wanted = of->elems[j].partition == each->partition && strcmp(of->elems[j].topic, each->topic) == 0;
-        if (!wanted)
+        if (of && !is_of(each, of))
             continue;
-        if (of)
-            each->following = -1; /* the last one: it goes behind what is on its way */
         *offset = jg_offsets_take_follow(each);
         *out = each;
         if (*offset >= 0)
@@ -70,7 +74,10 @@ collect(struct jg_gate *gate, const rd_kafka_topic_partition_list_t *of)
     rd_kafka_topic_partition_list_t *list = NULL;
     pthread_mutex_lock(&gate->lock);
     gate->follows = false;
-    while ((!list || list->cnt < FOLLOW_MOST) && take_one(gate, of, &partition, &offset)) {
+    for (size_t i = 0; of && i < gate->unseen_offsets.count; i++)
+        if (is_of(gate->unseen_offsets.partitions[i], of))
+            gate->unseen_offsets.partitions[i]->following = -1; /* the last one: it goes behind what is on its way */
+    while ((of || !list || list->cnt < FOLLOW_MOST) && take_one(gate, of, &partition, &offset)) {
         if (!list)
             list = gate->rdk->topic_partition_list_new(FOLLOW_MOST);
         gate->rdk->topic_partition_list_add(list, partition->topic, partition->partition)->offset = offset;

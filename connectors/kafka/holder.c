@@ -21,8 +21,8 @@
 #define RETRY_MS 1000
 #define BATCH_BYTES 100000 /* what is larger goes alone anyway */
 #define RETRY_SOON_MS 20
-#define ROUND_MS 20   /* then the next one begins, for topics of which nothing is in flight ... */
-#define STUCK_MS 1000 /* ... and then for all */
+#define ROUND_MS 20  /* then the next one begins, for topics of which nothing is in flight ... */
+#define STUCK_MS 300 /* ... and then for all: a partition without a leader does not stop its topic's others */
 #define IDLE_MS 1000
 
 struct jg_holder {
@@ -237,8 +237,9 @@ send_one(struct jg_holder *holder, struct jg_deferral *each)
     if (!waits && is_ready(holder, each->target, jg_clock_ms())) {
         rd_kafka_resp_err_t err = jg_deferral_produce(holder->options.own.rdk, holder->producer, each);
         each->alone = each->target->alone;
+        if (!each->target->in_flight)
+            each->target->sent_ms = holder->round_ms;
         each->target->in_flight += !err;
-        each->target->sent_ms = holder->round_ms;
         if (!err)
             return true;
         if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL)

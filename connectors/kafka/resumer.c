@@ -190,6 +190,8 @@ work(void *opaque)
         take_a_break(resumer, pause_ms);
     }
     leave(resumer);
+    while (!atomic_load(&resumer->joined)) /* an ended thread that nobody joins would be a leak of the host's */
+        (void)jg_resumer_rest(resumer, JG_RESUME_ASK_MS);
     return NULL;
 }
 
@@ -271,6 +273,8 @@ bool
 jg_resumer_stop(struct jg_resumer *resumer, int64_t deadline_ms)
 {
     jg_resumer_quit(resumer);
+    atomic_store(&resumer->joined, true);
+    wake(resumer);
     if (!jg_thread_join(resumer->thread, deadline_ms))
         return false;
     free_all(resumer);

@@ -19,7 +19,7 @@ struct jg_target {
     enum jg_target_kind kind;
     int partitions;   /* 0: not known to exist */
     size_t in_flight; /* with the producer */
-    int64_t sent_ms;  /* monotonic: the round in which the last one was handed to it */
+    int64_t sent_ms;  /* monotonic: the round in which the first of those was handed to it */
     bool alone;       /* one at a time: one of a batch was too large, and which is not known */
     size_t job_bytes; /* of the largest job that is meant for it because nothing else takes it */
     int64_t retry_ms;
