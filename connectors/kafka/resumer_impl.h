@@ -93,7 +93,7 @@ struct jg_resumer {
     pthread_t thread;
     int wake_fd; /* eventfd: Kafka has something, or somebody gave notice */
     _Atomic bool stopping;
-    _Atomic bool joined; /* somebody waits for the thread to end */
+    _Atomic bool joined;      /* somebody waits for the thread to end */
     _Atomic int64_t until_ms; /* of `own` */
     _Atomic bool look;        /* at the cluster's topics, soon */
 
