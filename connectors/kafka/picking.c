@@ -309,9 +309,9 @@ next_row(const struct picking *picking)
     for (int i = 0; i < picking->lanes->row_count; i++) {
         struct jg_row *row = &picking->lanes->rows[i];
         const struct candidate *candidate = candidate_of(picking, row);
-        int64_t since_ms = candidate ? candidate->since_ms : row->cursor ? row->cursor->held_since_ms : INT64_MAX;
         if (!candidate && !row->cursor)
             continue;
+        int64_t since_ms = candidate ? candidate->since_ms : row->cursor->held_since_ms;
         if (!best || row->load_then < best->load_then ||
             (row->load_then == best->load_then && since_ms < best_since_ms)) {
             best = row;

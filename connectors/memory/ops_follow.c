@@ -59,6 +59,18 @@ jg_memory_follow_claim(struct jg_memory_class *class, int64_t now_ms, struct jg_
     return JG_OK;
 }
 
+/* From now on it stands for all with smaller numbers. */
+static void
+set_newest(const struct jg_memory_class *class, struct jg_memory_fol *fol, int64_t number, bool started, int64_t now_ms,
+           const struct jg_op *op)
+{
+    fol->newest_number = number;
+    strcpy(fol->newest, op->jid);
+    fol->started = started;
+    fol->epoch = class->epoch;
+    fol->entry.expires_ms = now_ms + op->dedup_ttl_ms;
+}
+
 /* It is in the log, and none that is there has a larger number. True: it has got the claim of an older one. */
 static bool
 note(struct jg_memory_class *class, struct jg_memory_fol *fol, struct jg_memory_claim *claim, int64_t now_ms,
@@ -67,11 +79,7 @@ note(struct jg_memory_class *class, struct jg_memory_fol *fol, struct jg_memory_
     bool waiting = claim && claim->epoch == class->epoch && claim->state != JG_CLAIM_RUNNING;
     bool moves =
         waiting && fol->newest[0] && strcmp(fol->newest, op->jid) != 0 && strcmp(claim->owner, fol->newest) == 0;
-    fol->newest_number = op->follow_up;
-    strcpy(fol->newest, op->jid);
-    fol->started = false;
-    fol->epoch = class->epoch;
-    fol->entry.expires_ms = now_ms + op->dedup_ttl_ms;
+    set_newest(class, fol, op->follow_up, false, now_ms, op);
     settle(fol, op->jid);
     if (!moves)
         return false;
@@ -206,13 +214,8 @@ jg_memory_follow_start(struct jg_memory_class *class, const struct jg_memory_cla
     struct jg_memory_fol *fol = (struct jg_memory_fol *)jg_map_make(&class->follow_ups, op->key, sizeof *fol, now_ms);
     if (!fol)
         return JG_ENOMEM;
-    if (number < fol->newest_number)
-        return JG_OK;
-    fol->newest_number = number;
-    strcpy(fol->newest, op->jid);
-    fol->started = true;
-    fol->epoch = class->epoch;
-    fol->entry.expires_ms = now_ms + op->dedup_ttl_ms;
+    if (number >= fol->newest_number)
+        set_newest(class, fol, number, true, now_ms, op);
     return JG_OK;
 }
 
