@@ -80,21 +80,22 @@ find_header(void *opaque, const char *name, const void **value, size_t *value_by
 }
 
 static json_t *
-ahead_json(const struct jg_policy *policy)
+number_json(int64_t value, int64_t is_auto)
 {
-    return policy->resume_ahead == JG_AHEAD_AUTO ? json_string("auto") : json_integer(policy->resume_ahead);
+    return value == is_auto ? json_string("auto") : json_integer(value);
 }
 
 static json_t *
 policy_json(const struct jg_policy *policy)
 {
-    return json_pack("{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:o, s:I, s:I}", "dedup", jg_dedup_name(policy->dedup),
+    return json_pack("{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:I}", "dedup", jg_dedup_name(policy->dedup),
                      "dedup.ttl.ms", (json_int_t)policy->dedup_ttl_ms, "dedup.provisional.ms",
                      (json_int_t)policy->dedup_provisional_ms, "dedup.action", jg_cli_action_name(policy->dedup_action),
                      "limit", (json_int_t)policy->limit, "limit.ttl.ms", (json_int_t)policy->limit_ttl_ms, "hold.max",
                      (json_int_t)policy->hold_max, "hold.max.age.ms", (json_int_t)policy->hold_max_age_ms,
-                     "resume.ahead", ahead_json(policy), "resume.wait.ms", (json_int_t)policy->resume_wait_ms,
-                     "limit.per.key", (json_int_t)jg_policy_per_key(policy));
+                     "resume.ahead", number_json(policy->resume_ahead, JG_AHEAD_AUTO), "resume.wait.ms",
+                     number_json(policy->resume_wait_ms, JG_WAIT_AUTO), "limit.per.key",
+                     (json_int_t)jg_policy_per_key(policy));
 }
 
 /* What is held, and for how long; only of a class with a limit. */

@@ -40,6 +40,7 @@ static const struct jg_word lease_taken_words[] = {
 static const struct jg_word log_format_words[] = {
     {"text", JG_LOG_FORMAT_TEXT}, {"json", JG_LOG_FORMAT_JSON}, {NULL, 0}};
 static const struct jg_word ahead_words[] = {{"auto", JG_AHEAD_AUTO}, {NULL, 0}};
+static const struct jg_word wait_words[] = {{"auto", JG_WAIT_AUTO}, {NULL, 0}};
 static const struct jg_word bool_words[] = {{"false", 0}, {"true", 1}, {"0", 0}, {"1", 1}, {NULL, 0}};
 static const struct jg_word disable_words[] = {
     {"0", JG_DISABLE_NO}, {"1", JG_DISABLE_PASS}, {"all", JG_DISABLE_ALL}, {NULL, 0}};
@@ -358,13 +359,17 @@ const struct jg_setting jg_setting_table[JG_SETTING_COUNT] = {
     {.name = "resume.wait.ms",
      .level = JG_LEVEL_CLASS,
      .type = JG_TYPE_NUMBER,
-     .fallback = "50",
+     .fallback = "auto",
+     .words = wait_words,
      .min = 0,
      .max = 1000,
      .unit = "ms",
      .field = CLASS_FIELD(resume_wait_ms),
      .since = "0.2",
-     .doc = "How long a resumed job that finds no slot waits for one, on the polling thread, before it is held again."},
+     .doc =
+         "How long a resumed job that finds no slot waits for one, on the polling thread, before it is held again. "
+         "`auto`: as long as a run of the class has its slot here, on the average, but 50 to 1000 ms; in batch calls "
+         "50 ms."},
     {.name = "lease",
      .level = JG_LEVEL_CLASS,
      .type = JG_TYPE_ENUM,

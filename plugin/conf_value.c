@@ -15,6 +15,7 @@
 #define NAMESPACE_MAX_BYTES 100
 #define TOPIC_MAX_BYTES 249 /* Kafka's bound */
 #define PATTERN_MAX_BYTES 512
+#define PATTERN_MAX_EXPANDED 8192
 
 static bool
 is_name(const char *text, size_t max_bytes)
@@ -90,6 +91,26 @@ check_namespace(const char *shown, const char *value, struct jg_error *error)
     return JG_EINVAL;
 }
 
+/* How many times the parts of a pattern stand in what the C library makes of it, at most: it copies what `+` or `{n}`
+ * repeats, so that a short text with repeated repetitions would cost it any amount of memory. */
+static size_t
+expanded_bytes(const char *pattern)
+{
+    size_t bytes = strlen(pattern);
+    for (const char *at = pattern; *at && bytes <= PATTERN_MAX_EXPANDED; at++) {
+        if (*at == '+')
+            bytes *= 2;
+        if (*at != '{')
+            continue;
+        char *end;
+        unsigned long from = strtoul(at + 1, &end, 10);
+        unsigned long to = *end == ',' ? strtoul(end + 1, NULL, 10) : from;
+        unsigned long times = from + 1 > to ? from + 1 : to; /* {n,} is n and one with a star */
+        bytes = times > PATTERN_MAX_EXPANDED ? SIZE_MAX : bytes * (times + 1);
+    }
+    return bytes;
+}
+
 static enum jg_err
 check_pattern(const char *shown, const char *item, struct jg_error *error)
 {
@@ -98,6 +119,13 @@ check_pattern(const char *shown, const char *item, struct jg_error *error)
     if (strlen(item) > PATTERN_MAX_BYTES) {
         snprintf(error->text, sizeof error->text, "%s: the pattern '%s' is longer than %d bytes", shown, text,
                  PATTERN_MAX_BYTES);
+        return JG_EINVAL;
+    }
+    if (expanded_bytes(item) > PATTERN_MAX_EXPANDED) {
+        snprintf(error->text, sizeof error->text,
+                 "%s: the pattern '%s' repeats too much: written out without '+' and '{}' it may have no more than %d "
+                 "bytes",
+                 shown, text, PATTERN_MAX_EXPANDED);
         return JG_EINVAL;
     }
     regex_t regex;

@@ -13,6 +13,7 @@
 #include "connectors/kafka/holding.h"
 #include "plugin/coming.h"
 #include "plugin/counters.h"
+#include "plugin/known.h"
 #include "plugin/process.h"
 #include "plugin/stamp.h"
 #include "plugin/told.h"
@@ -401,6 +402,8 @@ enum jg_err
 jg_gate_completed(struct jg_gate *gate, struct jg_run *run, const struct jg_op *op, int64_t wait_ms)
 {
     jg_again_tell_gauge(gate, run->class_name, op);
+    if (run->gated)
+        jg_known_ran(gate, run->class_name, jg_clock_ms() - run->started_ms);
     if (op->next[0])
         return jg_again(gate, run, op, wait_ms);
     run->settled = true;

@@ -10,8 +10,12 @@
 #include "plugin/known.h"
 
 #define INFLIGHT_MOST 100000 /* open jobs of one instance that the store knows; with more, the oldest go unrenewed */
-#define SLOT_POLL_MS 2       /* a ticketed job asks for a slot this often */
-#define LATER_POLL_MS 50     /* others */
+#define ROOM_LEAST_MS 50     /* resume.wait.ms=auto: so long a ticketed job waits for a slot at least ... */
+#define ROOM_MOST_MS 1000    /* ... and at most */
+#define ROOM_POLLS 100       /* it asks for one so often while a run lasts, */
+#define ROOM_POLL_LEAST_MS 2 /* within these bounds */
+#define ROOM_POLL_MOST_MS 20
+#define LATER_POLL_MS 50 /* others */
 #define HASTY_MS 30000
 #define PACE_MS 50 /* what cannot be held comes again no sooner */
 /* --- it runs --- */
@@ -253,13 +257,35 @@ jg_coming_was_patient(struct jg_gate *gate, const struct jg_coming *coming)
         atomic_store(&gate->hasty_until_ms, jg_clock_ms() + HASTY_MS);
 }
 
+/* How long a ticketed job waits for a slot. Until one of so many is free takes less than a run does, and to be held
+ * again and come back takes as long. Messages of a batch call would wait in turn. */
+static int64_t
+room_patience_ms(const struct jg_coming *coming, int64_t ran_ms)
+{
+    if (coming->policy.resume_wait_ms != JG_WAIT_AUTO)
+        return coming->policy.resume_wait_ms;
+    if (coming->batch || ran_ms < ROOM_LEAST_MS)
+        return ROOM_LEAST_MS;
+    return ran_ms < ROOM_MOST_MS ? ran_ms : ROOM_MOST_MS;
+}
+
+/* How often it asks for one: a slot that is idle for a hundredth of a run is no loss, and each question costs. */
+static int64_t
+room_poll_ms(int64_t ran_ms)
+{
+    int64_t poll_ms = ran_ms / ROOM_POLLS;
+    if (poll_ms < ROOM_POLL_LEAST_MS)
+        return ROOM_POLL_LEAST_MS;
+    return poll_ms < ROOM_POLL_MOST_MS ? poll_ms : ROOM_POLL_MOST_MS;
+}
+
 /* How long a job that cannot be decided may wait: a ticketed one for a slot, others as for a store that is down. A
  * batch call cannot give it back, and waits for the end of the grace. */
 static int64_t
-patience_ms(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_op *ask)
+patience_ms(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_op *ask, int64_t ran_ms)
 {
     if (jg_reason_is_room(ask->reason))
-        return coming->policy.resume_wait_ms;
+        return room_patience_ms(coming, ran_ms);
     int64_t wait_ms = jg_coming_patience_ms(gate, coming);
     if (coming->batch && wait_ms > 0 && ask->reason == JG_REASON_GRACE)
         wait_ms += ask->grace_ms;
@@ -268,9 +294,12 @@ patience_ms(struct jg_gate *gate, const struct jg_coming *coming, const struct j
 
 /* Ask again until it is decided, within bounds. */
 static enum jg_err
-ask_later(struct jg_gate *gate, const struct jg_coming *coming, bool is_new, struct jg_run *run, struct jg_op *ask)
+ask_later(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_known *met, struct jg_run *run,
+          struct jg_op *ask)
 {
     int64_t began_ms = jg_clock_ms();
+    int64_t ran_ms = jg_known_ran_ms(gate, met);
+    bool is_new = met && !atomic_load(&met->asked);
     enum jg_reason reason = ask->reason;
     if (ask->err == JG_OK && ask->verdict == JG_LATER && reason == JG_REASON_GRACE && is_new)
         ask->fresh = jg_coming_is_first(gate, coming) ? ask->epoch : 0;
@@ -279,7 +308,7 @@ ask_later(struct jg_gate *gate, const struct jg_coming *coming, bool is_new, str
         if (ask->reason != reason && !(room && jg_reason_is_room(reason)))
             began_ms = jg_clock_ms();
         reason = ask->reason;
-        bool over = jg_clock_ms() - began_ms >= patience_ms(gate, coming, ask);
+        bool over = jg_clock_ms() - began_ms >= patience_ms(gate, coming, ask, ran_ms);
         if (over && !room)
             jg_coming_was_patient(gate, coming);
         if (over && reason == JG_REASON_FULL && coming->batch)
@@ -288,7 +317,7 @@ ask_later(struct jg_gate *gate, const struct jg_coming *coming, bool is_new, str
             break;
         ask->last_try = over && room;
         if (!over && !(ask->fresh && reason == JG_REASON_GRACE))
-            jg_clock_pause_ms(room ? SLOT_POLL_MS : LATER_POLL_MS);
+            jg_clock_pause_ms(room ? room_poll_ms(ran_ms) : LATER_POLL_MS);
         run->asked_ms = jg_clock_ms();
         (void)!jg_ask(gate, ask, 1);
     }
@@ -309,7 +338,8 @@ admit(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *run, 
     run->asked_ms = jg_clock_ms();
     enum jg_err err = ask_first(gate, coming, is_new ? met : NULL, done, answer);
     if (!err)
-        err = ask_later(gate, coming, met && !atomic_load(&met->asked), run, answer);
+        err = ask_later(gate, coming, met, run, answer);
+    run->started_ms = run->asked_ms;
     if (!err && met && answer->verdict != JG_LATER)
         atomic_store(&met->asked, true);
     return err;

@@ -3,6 +3,8 @@
 
 #include "plugin/ops.h"
 
+#define RAN_WEIGHT 0.25 /* of the last run in the average */
+
 static bool
 tell(struct jg_gate *gate, const struct jg_told *told, struct jg_op *op)
 {
@@ -49,6 +51,27 @@ void
 jg_known_synced(struct jg_gate *gate, struct jg_known *known, const struct jg_op *op, int64_t now_ms)
 {
     jg_told_note(gate, &kind, &known->told, op, now_ms);
+}
+
+void
+jg_known_ran(struct jg_gate *gate, const char *class_name, int64_t ran_ms)
+{
+    pthread_mutex_lock(&gate->lock);
+    struct jg_known *known = (struct jg_known *)jg_told_find(&gate->known, class_name, sizeof *known);
+    if (known)
+        known->ran_ms += ((double)ran_ms - known->ran_ms) * (known->ran_ms > 0 ? RAN_WEIGHT : 1);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+int64_t
+jg_known_ran_ms(struct jg_gate *gate, const struct jg_known *known)
+{
+    if (!known)
+        return 0;
+    pthread_mutex_lock(&gate->lock);
+    double ran_ms = known->ran_ms;
+    pthread_mutex_unlock(&gate->lock);
+    return (int64_t)ran_ms;
 }
 
 void

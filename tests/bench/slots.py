@@ -27,6 +27,7 @@ BACKLOG = 50000
 # An other class's job. The backlog stays as long as it is: as many come as have run.
 OTHER_MS = 1
 AIMS = {5: 9.5, 50: 9.5, 500: 9.8}
+REFILL_S = 0.2
 SAMPLE_S = 0.05
 
 
@@ -70,7 +71,8 @@ class Others(threading.Thread):
                 self.produced += 1
                 if self.produced % 1000 == 0:
                     self.producer.poll(0)
-            self.producer.poll(0.02)
+            self.producer.poll(0)
+            self.over.wait(REFILL_S)
 
     def stop(self):
         self.over.set()

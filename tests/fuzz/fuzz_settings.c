@@ -107,10 +107,8 @@ try_url(const char *text)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    /* Files of others are not read from here; and a repetition in a pattern may cost the C library any amount of
-     * memory, which is the concern of whoever writes such a pattern. */
-    if (size < 2 || size > 8192 || memmem(data, size, "config", 6) || memmem(data, size, "schema", 6) ||
-        memchr(data, '{', size))
+    /* Files of others are not read from here. */
+    if (size < 2 || size > 8192 || memmem(data, size, "config", 6) || memmem(data, size, "schema", 6))
         return 0;
     char *text = malloc(size);
     require(text != NULL);

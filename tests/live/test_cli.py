@@ -146,7 +146,7 @@ def test_the_policy_that_applies_is_told(jobgate):
                                                  "dedup.provisional.ms": 30000, "dedup.action": "mark",
                                                  "limit": 0, "limit.ttl.ms": 30000, "hold.max": 0,
                                                  "hold.max.age.ms": 0, "resume.ahead": "auto",
-                                                 "resume.wait.ms": 50, "limit.per.key": 0}
+                                                 "resume.wait.ms": "auto", "limit.per.key": 0}
     assert "until_executed" in identify(jobgate, '{"class":"Mail","args":[]}', properties=properties).stdout
     other = identify(jobgate, '{"class":"Other","args":[]}', "--json", properties=properties)
     assert json.loads(other.stdout)["policy"]["dedup"] == "until_executing"

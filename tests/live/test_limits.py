@@ -56,6 +56,7 @@ def test_the_second_source_scenario_step_by_step(site):
     assert resumed.header("jobgate-resumed") == "1"
     # Its claim is gone as it starts.
     site.await_state(None)
+    wait_until(lambda: "resumed" in site.stats(), PATIENCE_S, "the resumer tells what it resumed")
     stats = site.stats()
     assert [stats[name] for name in ("claimed", "duplicates", "candidates", "held", "resumed", "admitted")] == \
         [2, 1, 0, 1, 1, 2]

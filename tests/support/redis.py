@@ -122,10 +122,18 @@ class RedisServer:
         """Copy the data as it is now; returns what restart_from() takes."""
         with self.client() as client:
             client.save()
+            self._append_all(client)
         self._snapshots += 1
         copy = self.directory / f"snapshot{self._snapshots}"
         shutil.copytree(self.data, copy)
         return copy
+
+    def _append_all(self, client):
+        """With appendfsync=everysec Redis keeps writes back while the disk is slow; with always it does not."""
+        if self._appendonly:
+            usual = client.config_get("appendfsync")["appendfsync"]
+            client.config_set("appendfsync", "always")
+            client.config_set("appendfsync", usual)
 
     def restart_from(self, snapshot):
         """Killed, and back with the data of that snapshot, whatever happened since."""

@@ -30,6 +30,9 @@ a_topic_list_that_cannot_be_meant_is_refused(void **state)
     refuse(fixture, "jobgate.topics", "jobs,..", "'..'");
     refuse(fixture, "jobgate.topics", "^jobs-(a", "'^jobs-(a' is no POSIX extended regular expression");
     refuse(fixture, "jobgate.topics", "^jobs-[0-9]{1,2}", "a comma ends a pattern");
+    refuse(fixture, "jobgate.topics", "^a++++++++++++++++++++", "'^a++++++++++++++++++++' repeats too much");
+    refuse(fixture, "jobgate.topics", "^(a{200}){200}", "repeats too much");
+    refuse(fixture, "jobgate.topics", "^a{99999999999999999999}", "repeats too much");
     refuse(fixture, "jobgate.topic.a b.format", "json", "no topic name");
 }
 
