@@ -368,8 +368,8 @@ const struct jg_setting jg_setting_table[JG_SETTING_COUNT] = {
      .since = "0.2",
      .doc =
          "How long a resumed job that finds no slot waits for one, on the polling thread, before it is held again. "
-         "`auto`: as long as a run of the class has its slot here, on the average, but 50 to 1000 ms; in batch calls "
-         "50 ms."},
+         "`auto`: as long as a run of the class has its slot here, on the average, but 50 ms at least; 50 ms when runs "
+         "take longer than a second, and in batch calls."},
     {.name = "lease",
      .level = JG_LEVEL_CLASS,
      .type = JG_TYPE_ENUM,

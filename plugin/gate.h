@@ -24,6 +24,7 @@
 #include "plugin/rdk.h"
 
 /* Why a consumer may be refused, and what helps, for messages. */
+#define JG_ALONG_MOST 16 /* of what waits for the background thread, so much is asked along with a question */
 #define JG_UNSEEN_END                                                                                                  \
     "in Node, with batch calls, several polling threads or rd_kafka_consume_start the end of a job cannot be seen"
 #define JG_UNSEEN_CURE                                                                                                 \
@@ -94,6 +95,7 @@ struct jg_gate {
     bool worker_started;
     bool worker_failed;
     struct jg_queue queue; /* confirmations, releases, completions to be carried out */
+    bool carrying;         /* some of it is in a thread's hands: what is behind that waits, for the order's sake */
     size_t completions;    /* of these, and releases of capacity slots, being carried out or waiting */
     size_t releases;       /* of capacity slots, likewise: there is a bound for them */
     size_t renewals;       /* likewise: while there are any, completions go through the queue, behind them */
@@ -285,6 +287,14 @@ JG_MUST_USE bool jg_worker_push(struct jg_gate *gate, struct jg_pending *pending
 void jg_worker_push_op(struct jg_gate *gate, const struct jg_op *op, int64_t give_up_ms);
 /* Wait until no completion is waiting or under way, at most `timeout_ms`. */
 void jg_worker_wait_completions(struct jg_gate *gate, int64_t timeout_ms);
+/* Take over what waits for the background thread when there is a completion in it, to ask the store of it along with
+ * something else: a thread that wants a slot needs no other to give back the one it had. The caller asks the store of
+ * ops[0..n), before its own, and hands all back with jg_worker_carried(). Room for JG_ALONG_MOST. 0: there is nothing,
+ * or too much, or it is under way. Never blocks. */
+JG_MUST_USE size_t jg_worker_take_over(struct jg_gate *gate, struct jg_pending **batch, struct jg_op *ops);
+/* The store was asked of what was taken over, at `now_ms` (monotonic). */
+void jg_worker_carried(struct jg_gate *gate, struct jg_pending **batch, const struct jg_op *ops, size_t count,
+                       int64_t now_ms);
 /* End it, by deadline_ms: what waits is tried once more. False: it hangs in the host's code and was abandoned. */
 JG_MUST_USE bool jg_worker_stop(struct jg_gate *gate, int64_t deadline_ms);
 

@@ -10,12 +10,11 @@
 #include "plugin/known.h"
 
 #define INFLIGHT_MOST 100000 /* open jobs of one instance that the store knows; with more, the oldest go unrenewed */
-#define ROOM_LEAST_MS 50     /* resume.wait.ms=auto: so long a ticketed job waits for a slot at least ... */
-#define ROOM_MOST_MS 1000    /* ... and at most */
-#define ROOM_POLLS 100       /* it asks for one so often while a run lasts, */
-#define ROOM_POLL_LEAST_MS 2 /* within these bounds */
-#define ROOM_POLL_MOST_MS 20
-#define LATER_POLL_MS 50 /* others */
+#define ROOM_LEAST_MS 50     /* resume.wait.ms=auto: so long a ticketed job waits for a slot at least, ... */
+#define ROOM_MOST_MS 1000    /* ... at most, and no longer than that when runs take longer */
+#define ROOM_POLLS 100       /* it asks so often, ... */
+#define ROOM_POLL_LEAST_MS 2 /* ... but with such pauses at least */
+#define LATER_POLL_MS 50     /* others */
 #define HASTY_MS 30000
 #define PACE_MS 50 /* what cannot be held comes again no sooner */
 /* --- it runs --- */
@@ -213,13 +212,26 @@ admit_op(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_r
     return op;
 }
 
+/* A slot that is being given back may be the one that this job needs. */
+static size_t
+take_over_completions(struct jg_gate *gate, struct jg_pending **waiting, struct jg_op *ops)
+{
+    size_t taken = jg_worker_take_over(gate, waiting, ops);
+    if (!taken)
+        jg_worker_wait_completions(gate, gate->settings->store_timeout_ms);
+    return taken;
+}
+
 /* Ask, together with what the message frees, the completion of what ran before, and, when this class's limit is new to
  * this instance, with what the settings say of it. `done` is finished, or handed to the background thread. */
 static enum jg_err
-ask_first(struct jg_gate *gate, const struct jg_coming *coming, struct jg_known *met, struct jg_run *done,
-          struct jg_op *ask)
+ask_first(struct jg_gate *gate, const struct jg_coming *coming, bool wants_room, struct jg_known *met,
+          struct jg_run *done, struct jg_op *ask)
 {
-    struct jg_op ops[JG_RELEASES_MOST + 3];
+    struct jg_op all[JG_ALONG_MOST + JG_RELEASES_MOST + 3];
+    struct jg_pending *waiting[JG_ALONG_MOST];
+    size_t taken = wants_room && !done ? take_over_completions(gate, waiting, all) : 0;
+    struct jg_op *ops = all + taken;
     size_t freed = jg_release_ops(coming->releases, ops), count = freed;
     bool along = may_go_along(gate, done);
     if (along)
@@ -227,7 +239,9 @@ ask_first(struct jg_gate *gate, const struct jg_coming *coming, struct jg_known 
     if (met)
         ops[count++] = jg_known_sync_op(gate, met);
     ops[count++] = *ask;
-    enum jg_err err = jg_ask(gate, ops, count);
+    int64_t now_ms = jg_clock_ms();
+    enum jg_err err = jg_ask(gate, all, taken + count);
+    jg_worker_carried(gate, waiting, all, taken, now_ms);
     *ask = ops[count - 1];
     if (err != JG_OK && ask->err != JG_OK && is_patient(gate, coming))
         (void)!jg_ask_patiently(gate, ask, 1); /* its error is in `ask` */
@@ -258,25 +272,22 @@ jg_coming_was_patient(struct jg_gate *gate, const struct jg_coming *coming)
 }
 
 /* How long a ticketed job waits for a slot. Until one of so many is free takes less than a run does, and to be held
- * again and come back takes as long. Messages of a batch call would wait in turn. */
+ * again and come back takes as long; but for longer runs that is nothing. Messages of a batch call would wait in turn.
+ */
 static int64_t
 room_patience_ms(const struct jg_coming *coming, int64_t ran_ms)
 {
     if (coming->policy.resume_wait_ms != JG_WAIT_AUTO)
         return coming->policy.resume_wait_ms;
-    if (coming->batch || ran_ms < ROOM_LEAST_MS)
-        return ROOM_LEAST_MS;
-    return ran_ms < ROOM_MOST_MS ? ran_ms : ROOM_MOST_MS;
+    return coming->batch || ran_ms < ROOM_LEAST_MS || ran_ms > ROOM_MOST_MS ? ROOM_LEAST_MS : ran_ms;
 }
 
-/* How often it asks for one: a slot that is idle for a hundredth of a run is no loss, and each question costs. */
+/* A slot that stands idle for a hundredth of a run is no loss, and each question costs. */
 static int64_t
-room_poll_ms(int64_t ran_ms)
+room_poll_ms(int64_t patience_ms)
 {
-    int64_t poll_ms = ran_ms / ROOM_POLLS;
-    if (poll_ms < ROOM_POLL_LEAST_MS)
-        return ROOM_POLL_LEAST_MS;
-    return poll_ms < ROOM_POLL_MOST_MS ? poll_ms : ROOM_POLL_MOST_MS;
+    int64_t poll_ms = patience_ms / ROOM_POLLS;
+    return poll_ms > ROOM_POLL_LEAST_MS ? poll_ms : ROOM_POLL_LEAST_MS;
 }
 
 /* How long a job that cannot be decided may wait: a ticketed one for a slot, others as for a store that is down. A
@@ -317,7 +328,7 @@ ask_later(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_
             break;
         ask->last_try = over && room;
         if (!over && !(ask->fresh && reason == JG_REASON_GRACE))
-            jg_clock_pause_ms(room ? room_poll_ms(ran_ms) : LATER_POLL_MS);
+            jg_clock_pause_ms(room ? room_poll_ms(room_patience_ms(coming, ran_ms)) : LATER_POLL_MS);
         run->asked_ms = jg_clock_ms();
         (void)!jg_ask(gate, ask, 1);
     }
@@ -331,12 +342,10 @@ admit(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *run, 
     struct jg_known *met = NULL;
     bool is_new = false;
     *answer = admit_op(gate, coming, run);
-    if (run->gated && !done) /* a slot that is being given back may be the one that this job needs */
-        jg_worker_wait_completions(gate, gate->settings->store_timeout_ms);
     if (run->gated || run->follows_up || coming->stamp.follow_up)
         met = jg_known_meet(gate, coming->stamp.class_name, &is_new);
     run->asked_ms = jg_clock_ms();
-    enum jg_err err = ask_first(gate, coming, is_new ? met : NULL, done, answer);
+    enum jg_err err = ask_first(gate, coming, run->gated, is_new ? met : NULL, done, answer);
     if (!err)
         err = ask_later(gate, coming, met, run, answer);
     run->started_ms = run->asked_ms;

@@ -107,13 +107,27 @@ give_up(struct jg_gate *gate, struct jg_pending *pending)
         jg_gate_finish(gate, run); /* the job ended: only the store was not told; one that may go on comes again */
 }
 
+/* Under the lock, while nothing is being carried. */
 static size_t
-take_batch(struct jg_gate *gate, struct jg_pending **batch)
+take_from_queue(struct jg_gate *gate, struct jg_pending **batch, struct jg_op *ops)
 {
     size_t count = 0;
+    for (; count < BATCH_OPS && gate->queue.head; count++) {
+        batch[count] = jg_queue_pop(&gate->queue);
+        ops[count] = batch[count]->op;
+    }
+    gate->carrying = count > 0;
+    return count;
+}
+
+/* A polling thread that carries some of it is soon back: it asks the store once. */
+static size_t
+take_batch(struct jg_gate *gate, struct jg_pending **batch, struct jg_op *ops)
+{
     pthread_mutex_lock(&gate->lock);
-    while (count < BATCH_OPS && gate->queue.head)
-        batch[count++] = jg_queue_pop(&gate->queue);
+    while (gate->carrying)
+        (void)jg_cond_wait(&gate->idle, &gate->lock, jg_clock_ms() + TICK_MS);
+    size_t count = take_from_queue(gate, batch, ops);
     pthread_mutex_unlock(&gate->lock);
     return count;
 }
@@ -132,25 +146,18 @@ count_down(struct jg_gate *gate, size_t completions, size_t renewals)
     pthread_mutex_lock(&gate->lock);
     gate->completions -= completions;
     gate->renewals -= renewals;
-    if (gate->completions == 0)
-        pthread_cond_broadcast(&gate->idle);
+    gate->carrying = false;
+    pthread_cond_broadcast(&gate->idle);
     pthread_mutex_unlock(&gate->lock);
 }
 
-/* Carry out what waits, once. True: the store answered all of it. */
-static bool
-work_batch(struct jg_gate *gate, int64_t now_ms, bool last_try)
+/* The store was asked of them. */
+static void
+settle_batch(struct jg_gate *gate, struct jg_pending **batch, const struct jg_op *ops, size_t count, int64_t now_ms,
+             bool last_try)
 {
-    struct jg_pending *batch[BATCH_OPS];
-    struct jg_op ops[BATCH_OPS];
     size_t completions = 0;
     size_t renewals = 0;
-    size_t count = take_batch(gate, batch);
-    if (count == 0)
-        return true;
-    for (size_t i = 0; i < count; i++)
-        ops[i] = batch[i]->op;
-    enum jg_err err = jg_ask(gate, ops, count);
     for (size_t i = 0; i < count; i++) {
         bool completion = jg_pending_frees(batch[i]);
         bool renewal = batch[i]->op.kind == JG_OP_RENEW;
@@ -167,6 +174,19 @@ work_batch(struct jg_gate *gate, int64_t now_ms, bool last_try)
         renewals += renewal;
     }
     count_down(gate, completions, renewals);
+}
+
+/* Carry out what waits, once. True: the store answered all of it. */
+static bool
+work_batch(struct jg_gate *gate, int64_t now_ms, bool last_try)
+{
+    struct jg_pending *batch[BATCH_OPS];
+    struct jg_op ops[BATCH_OPS];
+    size_t count = take_batch(gate, batch, ops);
+    if (count == 0)
+        return true;
+    enum jg_err err = jg_ask(gate, ops, count);
+    settle_batch(gate, batch, ops, count, now_ms, last_try);
     return err == JG_OK;
 }
 
@@ -441,6 +461,25 @@ jg_worker_wait_completions(struct jg_gate *gate, int64_t timeout_ms)
     while (gate->completions && jg_cond_wait(&gate->idle, &gate->lock, until_ms))
         ;
     pthread_mutex_unlock(&gate->lock);
+}
+
+size_t
+jg_worker_take_over(struct jg_gate *gate, struct jg_pending **batch, struct jg_op *ops)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&gate->lock);
+    if (gate->completions && !gate->carrying && gate->queue.count <= JG_ALONG_MOST)
+        count = take_from_queue(gate, batch, ops);
+    pthread_mutex_unlock(&gate->lock);
+    return count;
+}
+
+void
+jg_worker_carried(struct jg_gate *gate, struct jg_pending **batch, const struct jg_op *ops, size_t count,
+                  int64_t now_ms)
+{
+    if (count)
+        settle_batch(gate, batch, ops, count, now_ms, false);
 }
 
 bool

@@ -11,12 +11,14 @@
 #define TURN_MOST_MS 5000 /* a decision is made once per lead_ms, but no less often */
 #define TURN_STARTS 2     /* times the limit: with fewer starts it takes longer ... */
 #define TURN_FEW_MS 2000  /* ... but no longer than that */
-#define EARLY_MS 10       /* so much before a slot is free its job may come up: less than resume.wait.ms */
+#define EARLY_MS 10       /* so much before a slot is free its job may come up: less than a job waits there */
 #define STEP_MOST 32      /* a raise is by no larger a factor */
 #define IDLE_FINE 0.015   /* of the slots */
 #define IDLE_MANY 0.5
-#define IDLE_OTHER 0.2    /* more: what was learned of another time does not count */
-#define MISS_MS 50        /* of a consumer's time: the default of resume.wait.ms, and then the job is held again */
+#define IDLE_OTHER 0.2 /* more: what was learned of another time does not count */
+#define MISS_LEAST_MS                                                                                                  \
+    50 /* of a consumer's time: by resume.wait.ms=auto a miss takes as long as a run, but no less ... */
+#define MISS_MOST_MS 1000 /* ... and of longer runs no more than that either */
 #define MISSES_WORTH 0.2  /* of the time that runs take may go to misses ... */
 #define MISSES_LEAST 0.05 /* ... but so many misses a start are fine in any case ... */
 #define MISSES_MOST 1.0   /* ... and so many are too many */
@@ -162,7 +164,8 @@ is_in_vain(struct jg_pace *pace, const struct jg_pace_sum *turn, double idle)
 static double
 fine_misses(const struct jg_pace *pace)
 {
-    return most(MISSES_LEAST, least(MISSES_MOST, MISSES_WORTH * pace->run_ms / MISS_MS));
+    double miss_ms = pace->run_ms > MISS_MOST_MS ? MISS_LEAST_MS : most(MISS_LEAST_MS, pace->run_ms);
+    return most(MISSES_LEAST, least(MISSES_MOST, MISSES_WORTH * pace->run_ms / miss_ms));
 }
 
 static void

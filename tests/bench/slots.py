@@ -20,12 +20,13 @@ from support.jobs import timed_job, timed_jobs
 from support.processes import wait_until
 
 LIMIT = 10
-# Each has a partition of its own and runs one job at a time: a job that comes back to one that is busy waits behind it.
-WORKERS = 40
 JOB_MS = [5, 50, 500]
 BACKLOG = 50000
+# Each has a partition of its own and runs one job at a time: a job that comes back to one that is busy waits behind it.
+# Where jobs of another class are between, as many more work on those.
+WORKERS = {0: 16, BACKLOG: 40}
 # An other class's job. The backlog stays as long as it is: as many come as have run.
-OTHER_MS = 1
+OTHER_MS = 5
 AIMS = {5: 9.5, 50: 9.5, 500: 9.8}
 REFILL_S = 0.2
 SAMPLE_S = 0.05
@@ -39,13 +40,21 @@ class Timing:
     measure_s: float
 
 
-TIMINGS = {False: Timing(6, 12), True: Timing(25, 15)}
-QUICK = {False: Timing(3, 5), True: Timing(15, 6)}
+TIMINGS = {False: Timing(8, 12), True: Timing(40, 15)}
+QUICK = {False: Timing(4, 5), True: Timing(25, 6)}
 
 
 def mean_overlap(intervals, start, end):
     """How many of the (start, end) intervals were open on the average between two moments."""
     return sum(max(0, min(b, end) - max(a, start)) for a, b in intervals) / (end - start)
+
+
+def processor_times():
+    """Of all processors since the start: (busy, all), in ticks."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        user, nice, system, idle, iowait, irq, softirq, *_ = (int(value) for value in stat.readline().split()[1:])
+    busy = user + nice + system + irq + softirq
+    return busy, busy + idle + iowait
 
 
 class Others(threading.Thread):
@@ -67,7 +76,7 @@ class Others(threading.Thread):
     def run(self):
         while not self.over.is_set():
             for _ in range(self.length - self.depth()):
-                self.producer.produce(self.topic, self.payload, partition=self.produced % WORKERS)
+                self.producer.produce(self.topic, self.payload, partition=self.produced % len(self.crew))
                 self.produced += 1
                 if self.produced % 1000 == 0:
                     self.producer.poll(0)
@@ -120,14 +129,15 @@ class Slots(Bench):
 
     def slots(self, job_ms, backlog, ahead, timing):
         self.redis.flush()
-        topic = self.kafka.create_topic(f"jobs-{uuid.uuid4().hex}", WORKERS, {"file.delete.delay.ms": 1000})
+        workers = WORKERS[backlog]
+        topic = self.kafka.create_topic(f"jobs-{uuid.uuid4().hex}", workers, {"file.delete.delay.ms": 1000})
         properties = {**self.properties(topic, "none", {CLASS: LIMIT}), "bootstrap.servers": self.kafka.bootstrap,
                       "group.id": f"bench-{uuid.uuid4().hex}", "auto.offset.reset": "earliest",
                       f"jobgate.class.{CLASS}.resume.ahead": ahead, "jobgate.log.level": "error"}
         with Recorder() as recorder:
             crew = Crew(BUILD / "tests" / "worker", recorder, topic, properties.items(), counted=OTHER_CLASS)
             try:
-                crew.start(WORKERS)
+                crew.start(workers)
                 return self._measure(topic, crew, recorder, job_ms, backlog, timing)
             except AssertionError as error:
                 raise BenchError(f"{error}\n{crew.logs()}") from None
@@ -150,9 +160,11 @@ class Slots(Bench):
             self.command("unpause", CLASS)
             wait_until(lambda: counters(self.redis).get("resumed", 0), LIMIT_S, "a job came back", interval_s=0.05)
             time.sleep(timing.warm_s)
+            times_then = processor_times()
             before, began, counted, others_then = counters(self.redis), clock_us(), others.depth(), crew.count()
             time.sleep(timing.measure_s)
             after, ended = counters(self.redis), clock_us()
+            busy, all_times = (now - then for now, then in zip(processor_times(), times_then))
             others_now = crew.count()
             depth = (counted + others.depth()) / 2
         finally:
@@ -164,7 +176,8 @@ class Slots(Bench):
         found = [count for at, count in samples.ahead if began <= at < ended]
         return {"overlap": mean_overlap(intervals, began, ended), "started": started, "seconds": timing.measure_s,
                 "missed": after.get("missed", 0) - before.get("missed", 0), "ahead": sum(found) / max(1, len(found)),
-                "least_held": min(held, default=0), "backlog": depth, "others": (others_now - others_then) / timing.measure_s}
+                "least_held": min(held, default=0), "backlog": depth, "others": (others_now - others_then) / timing.measure_s,
+                "processors": busy / all_times}
 
     def _await_counting(self, topic, crew):
         """Each worker has run a job of the other class."""
@@ -196,6 +209,6 @@ def text(found):
         rows.append([f"{entry['job_ms']} ms, backlog {entry['backlog']:,.0f}", entry["resume_ahead"],
                      f"{entry['overlap']:.2f}", f"{entry['started'] / entry['seconds']:,.0f}",
                      f"{entry['missed'] / max(1, entry['started']):.3f}", f"{entry['ahead']:,.1f}",
-                     f"{entry['others']:,.0f}", reached])
-    return "\n".join(table(["jobs", "ahead", f"busy of {LIMIT}", "starts/s", "missed/start", "mean ahead", "others/s", ""],
+                     f"{entry['others']:,.0f}", f"{entry['processors']:.0%}", reached])
+    return "\n".join(table(["jobs", "ahead", f"busy of {LIMIT}", "starts/s", "missed/start", "mean ahead", "others/s", "processors", ""],
                            rows))

@@ -193,6 +193,31 @@ def test_a_job_that_is_held_again_keeps_its_first_held_time_and_place(make_site)
 
 # --- coming back ---
 
+def test_a_job_that_came_back_waits_for_a_slot_as_long_as_a_run_took(make_site):
+    """resume.wait.ms=auto; by a fixed number it waits no longer than that."""
+    site = make_site({LIMIT: 1, "jobgate.class.Mail.resume.ahead": 5})
+    producer, consumer = site.producer(), site.consumer(MANUAL)
+    running = blocked(site, consumer, producer)
+    run_s = 0.7
+    time.sleep(run_s)
+    finish(consumer, running)
+    running = blocked(site, consumer, producer, mail("long"))
+    held = mail("held")
+    producer.delivered(held)
+
+    def longest_poll():
+        began = time.monotonic()
+        consumer.poll(20)
+        waits.append(time.monotonic() - began)
+        return site.stats().get("missed")
+
+    waits = []
+    wait_until(longest_poll, PATIENCE_S, "it comes back, finds no slot, and is held again")
+    assert max(waits) >= run_s
+    finish(consumer, running)
+    assert consumer.next().jid == own_jid(held)
+
+
 def test_the_end_of_a_job_brings_a_held_one_back(make_site):
     site = make_site({LIMIT: 1}, partitions=2)
     first, second = pair(site)

@@ -15,8 +15,12 @@
 #define JOB_IN_IT_MS 0.02
 #define GAP_MS 0.4 /* between two messages of a consumer */
 #define HOLD_MS 1.0
-#define ASK_AGAIN_MS 2.0
-#define WAIT_MS 50.0 /* resume.wait.ms */
+/* resume.wait.ms=auto: a job that finds no slot waits as long as a run takes, when that is not too long, and asks so
+ * often. */
+#define WAIT_LEAST_MS 50.0
+#define WAIT_MOST_MS 1000.0
+#define ASKS 100
+#define ASK_LEAST_MS 2.0
 #define POLL_MS 1000
 #define NEVER INFINITY
 
@@ -40,6 +44,7 @@ struct model {
     double now;
     struct consumer consumers[CONSUMERS_MOST];
     double threads[THREADS_MOST]; /* when the jobs that were handed to them end; `running` of them are in use */
+    double ran_ms;                /* a run, on the average */
     int running, tickets;
     int64_t completed, missed, started, waited_ms, idle;
     struct jg_pace pace;
@@ -116,7 +121,9 @@ start(struct model *model, struct consumer *consumer)
 {
     const struct model_world *world = &model->world;
     bool is_long = chance(model) < world->long_share;
-    double end = model->now + (is_long ? world->long_job_ms : world->job_ms) * (0.9 + 0.2 * chance(model));
+    double run_ms = (is_long ? world->long_job_ms : world->job_ms) * (0.9 + 0.2 * chance(model));
+    double end = model->now + run_ms;
+    model->ran_ms += (run_ms - model->ran_ms) / 4;
     consumer->works = !world->pooled;
     consumer->waits = false;
     consumer->due = world->pooled ? model->now + GAP_MS : end;
@@ -128,6 +135,18 @@ start(struct model *model, struct consumer *consumer)
     model->waited_ms += clock_of(model) - consumer->first->taken_ms;
     model->idle += clock_of(model) % JG_IDLE_CYCLE_MS;
     pop(consumer);
+}
+
+static double
+most(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+static double
+wait_of(const struct model *model)
+{
+    return model->ran_ms > WAIT_MOST_MS ? WAIT_LEAST_MS : most(WAIT_LEAST_MS, model->ran_ms);
 }
 
 /* A ticketed job asks. */
@@ -142,8 +161,8 @@ ask(struct model *model, struct consumer *consumer)
         consumer->waits = true;
         consumer->waits_since = model->now;
     }
-    if (model->now - consumer->waits_since < WAIT_MS) {
-        consumer->due = model->now + ASK_AGAIN_MS;
+    if (model->now - consumer->waits_since < wait_of(model)) {
+        consumer->due = model->now + most(ASK_LEAST_MS, wait_of(model) / ASKS);
         return;
     }
     consumer->waits = false;
