@@ -40,9 +40,9 @@ void jg_coming_finish_offset(struct jg_gate *gate, const struct jg_coming *comin
 void jg_coming_end_done(struct jg_gate *gate, struct jg_run *done, int64_t now_ms);
 
 /* In first.c: has the group run nothing of this topic before? If so, it has committed an offset from here on, so that
- * this is true once only: whoever asks after a job was admitted for it hears no. Blocks on Kafka, some seconds at most;
- * what cannot be found out counts as no. */
-bool jg_coming_is_first(struct jg_gate *gate, const struct jg_coming *coming);
+ * this is true once only: whoever asks after a job was admitted for it hears no. Blocks on Kafka, for three times
+ * `timeout_ms` at most; what cannot be found out counts as no. */
+bool jg_coming_is_first(struct jg_gate *gate, const struct jg_coming *coming, int timeout_ms);
 
 /* How long this message may wait for what is not ready: store.wait.ms, but in a batch call only once in a while, since
  * each of its messages would wait in turn. It waited so long, in vain. */

@@ -7,16 +7,14 @@
 #include "plugin/coming.h"
 #include "plugin/gate.h"
 
-#define ASK_MS 3000
-
 /* 0: Kafka does not tell. Of this topic alone: asked for all of them, librdkafka 2.1 to 2.3 forgets the one that the
  * host subscribes to, tells the host that it is unknown, and leaves its partitions. */
 static int
-count_partitions(struct jg_gate *gate, const struct jg_coming *coming)
+count_partitions(struct jg_gate *gate, const struct jg_coming *coming, int timeout_ms)
 {
     const struct rd_kafka_metadata *metadata = NULL;
     int count = 0;
-    if (gate->rdk->metadata(gate->rk, 0, coming->rkmessage->rkt, &metadata, ASK_MS))
+    if (gate->rdk->metadata(gate->rk, 0, coming->rkmessage->rkt, &metadata, timeout_ms))
         return 0;
     for (int i = 0; i < metadata->topic_cnt; i++)
         if (!metadata->topics[i].err && strcmp(metadata->topics[i].topic, coming->topic) == 0)
@@ -26,16 +24,16 @@ count_partitions(struct jg_gate *gate, const struct jg_coming *coming)
 }
 
 static bool
-has_committed_nothing(struct jg_gate *gate, const struct jg_coming *coming)
+has_committed_nothing(struct jg_gate *gate, const struct jg_coming *coming, int timeout_ms)
 {
     const struct jg_rdk *rdk = gate->rdk;
-    int partitions = count_partitions(gate, coming);
+    int partitions = count_partitions(gate, coming, timeout_ms);
     if (partitions == 0)
         return false;
     rd_kafka_topic_partition_list_t *list = rdk->topic_partition_list_new(partitions);
     for (int i = 0; i < partitions; i++)
         rdk->topic_partition_list_add(list, coming->topic, i);
-    bool nothing = !rdk->committed(gate->rk, list, ASK_MS);
+    bool nothing = !rdk->committed(gate->rk, list, timeout_ms);
     for (int i = 0; i < list->cnt; i++)
         nothing = nothing && !list->elems[i].err && list->elems[i].offset < 0;
     rdk->topic_partition_list_destroy(list);
@@ -54,21 +52,21 @@ began_at(struct jg_gate *gate, const struct jg_coming *coming)
 }
 
 static bool
-commit(struct jg_gate *gate, const struct jg_coming *coming, int64_t offset)
+commit(struct jg_gate *gate, const struct jg_coming *coming, int64_t offset, int timeout_ms)
 {
     const struct jg_rdk *rdk = gate->rdk;
     rd_kafka_topic_partition_list_t *one = rdk->topic_partition_list_new(1);
     rdk->topic_partition_list_add(one, coming->topic, coming->rkmessage->partition)->offset = offset;
-    bool committed = jg_following_commit(gate, one, ASK_MS);
+    bool committed = jg_following_commit(gate, one, timeout_ms);
     rdk->topic_partition_list_destroy(one);
     return committed;
 }
 
 bool
-jg_coming_is_first(struct jg_gate *gate, const struct jg_coming *coming)
+jg_coming_is_first(struct jg_gate *gate, const struct jg_coming *coming, int timeout_ms)
 {
-    if (!has_committed_nothing(gate, coming))
+    if (!has_committed_nothing(gate, coming, timeout_ms))
         return false;
     int64_t offset = began_at(gate, coming);
-    return offset >= 0 && commit(gate, coming, offset);
+    return offset >= 0 && commit(gate, coming, offset, timeout_ms);
 }

@@ -16,7 +16,9 @@
 #define ROOM_POLL_LEAST_MS 2 /* ... but with such pauses at least */
 #define LATER_POLL_MS 50     /* others */
 #define HASTY_MS 30000
-#define PACE_MS 50 /* what cannot be held comes again no sooner */
+#define FIRST_MS 3000 /* Kafka may take so long to tell whether a group is new */
+#define FIRST_PART 6  /* ... but no larger a part of the time for which a slot that was just given lasts */
+#define PACE_MS 50    /* what cannot be held comes again no sooner */
 /* --- it runs --- */
 
 /* A producer's settings say until_executed, which ours do not, so nothing was refused: what this call has handed out
@@ -313,7 +315,7 @@ ask_later(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_
     bool is_new = met && !atomic_load(&met->asked);
     enum jg_reason reason = ask->reason;
     if (ask->err == JG_OK && ask->verdict == JG_LATER && reason == JG_REASON_GRACE && is_new)
-        ask->fresh = jg_coming_is_first(gate, coming) ? ask->epoch : 0;
+        ask->fresh = jg_coming_is_first(gate, coming, FIRST_MS) ? ask->epoch : 0;
     while (ask->err == JG_OK && ask->verdict == JG_LATER && !atomic_load(&gate->stopping)) {
         bool room = jg_reason_is_room(ask->reason);
         if (ask->reason != reason && !(room && jg_reason_is_room(reason)))
@@ -335,6 +337,15 @@ ask_later(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_
     return ask->err;
 }
 
+/* A class's first job in this consumer goes ahead without a grace, because the server has long been up: should it lose
+ * its data before the group's first commit, the group must not look new. */
+static void
+leave_a_trace(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_run *run)
+{
+    int64_t most_ms = run->run_ttl_ms / FIRST_PART;
+    (void)!jg_coming_is_first(gate, coming, most_ms < FIRST_MS ? (int)most_ms : FIRST_MS);
+}
+
 static enum jg_err
 admit(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *run, struct jg_run *done,
       struct jg_op *answer)
@@ -349,8 +360,11 @@ admit(struct jg_gate *gate, const struct jg_coming *coming, struct jg_run *run, 
     if (!err)
         err = ask_later(gate, coming, met, run, answer);
     run->started_ms = run->asked_ms;
-    if (!err && met && answer->verdict != JG_LATER)
-        atomic_store(&met->asked, true);
+    if (!err && met && answer->verdict != JG_LATER) {
+        bool was_asked = atomic_exchange(&met->asked, true);
+        if (run->gated && answer->verdict == JG_RUN && !was_asked && !answer->fresh)
+            leave_a_trace(gate, coming, run);
+    }
     return err;
 }
 
