@@ -80,9 +80,9 @@ find_header(void *opaque, const char *name, const void **value, size_t *value_by
 }
 
 static json_t *
-number_json(int64_t value, int64_t is_auto)
+number_json(int64_t value)
 {
-    return value == is_auto ? json_string("auto") : json_integer(value);
+    return value == JG_AUTO ? json_string("auto") : json_integer(value);
 }
 
 static json_t *
@@ -93,9 +93,8 @@ policy_json(const struct jg_policy *policy)
                      (json_int_t)policy->dedup_provisional_ms, "dedup.action", jg_cli_action_name(policy->dedup_action),
                      "limit", (json_int_t)policy->limit, "limit.ttl.ms", (json_int_t)policy->limit_ttl_ms, "hold.max",
                      (json_int_t)policy->hold_max, "hold.max.age.ms", (json_int_t)policy->hold_max_age_ms,
-                     "resume.ahead", number_json(policy->resume_ahead, JG_AHEAD_AUTO), "resume.wait.ms",
-                     number_json(policy->resume_wait_ms, JG_WAIT_AUTO), "limit.per.key",
-                     (json_int_t)jg_policy_per_key(policy));
+                     "resume.ahead", number_json(policy->resume_ahead), "resume.wait.ms",
+                     number_json(policy->resume_wait_ms), "limit.per.key", (json_int_t)jg_policy_per_key(policy));
 }
 
 /* What is held, and for how long; only of a class with a limit. */
@@ -107,7 +106,7 @@ print_limit(const struct jg_policy *policy)
     jg_cli_limit_text(policy->limit, limit);
     char ahead[24] = "auto";
     jg_cli_span(policy->limit_ttl_ms, text);
-    if (policy->resume_ahead != JG_AHEAD_AUTO)
+    if (policy->resume_ahead != JG_AUTO)
         snprintf(ahead, sizeof ahead, "%lld", (long long)policy->resume_ahead);
     printf("        limit %s, a slot without a heartbeat is free after %s, resume.ahead %s\n", limit, text, ahead);
     if (policy->hold_max)

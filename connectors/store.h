@@ -110,7 +110,7 @@ struct jg_op {
     int64_t done_ttl_ms;     /* ADMIT (for a no-op), COMPLETE: remember the end for so long; 0: do not, unless it is
                               * enqueued again: then for JG_DONE_TTL_MS. ADMIT, RENEW, with a lease: likewise that it
                               * started */
-    int64_t resume_ahead;    /* SYNC: JG_AHEAD_AUTO: the resumer says it with each TAKE */
+    int64_t resume_ahead;    /* SYNC: JG_AUTO: the resumer says it with each TAKE */
     int64_t hold_max_age_ms; /* SYNC */
     struct jg_override override_in; /* SYNC: as this instance last saw it */
     bool override_now;              /* SYNC: set override_in now, whatever its at_ms (the `jobgate` command). Nothing
@@ -164,7 +164,7 @@ struct jg_op {
     int64_t granted;             /* TAKE: so many items have a ticket, or need none; `grants` says which */
     int64_t per_key_now;         /* TAKE: per_key as last told; 0: none */
     int64_t limit_now;           /* TAKE: what counts; 0: none */
-    int64_t ahead_now;           /* TAKE: resume.ahead as last told; with JG_AHEAD_AUTO the next ones are filled in */
+    int64_t ahead_now;           /* TAKE: resume.ahead as last told; with JG_AUTO the next ones are filled in */
     int64_t now_ms;              /* TAKE: the store's time */
     int64_t completed_now;       /* TAKE: counted by the class, as in jg_class_report */
     int64_t missed_now;          /* likewise */

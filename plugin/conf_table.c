@@ -39,8 +39,7 @@ static const struct jg_word lease_taken_words[] = {
     {"skip", JG_LEASE_TAKEN_SKIP}, {"hold", JG_LEASE_TAKEN_HOLD}, {NULL, 0}};
 static const struct jg_word log_format_words[] = {
     {"text", JG_LOG_FORMAT_TEXT}, {"json", JG_LOG_FORMAT_JSON}, {NULL, 0}};
-static const struct jg_word ahead_words[] = {{"auto", JG_AHEAD_AUTO}, {NULL, 0}};
-static const struct jg_word wait_words[] = {{"auto", JG_WAIT_AUTO}, {NULL, 0}};
+static const struct jg_word auto_words[] = {{"auto", JG_AUTO}, {NULL, 0}};
 static const struct jg_word bool_words[] = {{"false", 0}, {"true", 1}, {"0", 0}, {"1", 1}, {NULL, 0}};
 static const struct jg_word disable_words[] = {
     {"0", JG_DISABLE_NO}, {"1", JG_DISABLE_PASS}, {"all", JG_DISABLE_ALL}, {NULL, 0}};
@@ -348,7 +347,7 @@ const struct jg_setting jg_setting_table[JG_SETTING_COUNT] = {
      .level = JG_LEVEL_CLASS,
      .type = JG_TYPE_NUMBER,
      .fallback = "auto",
-     .words = ahead_words,
+     .words = auto_words,
      .min = 0,
      .max = 100000,
      .field = CLASS_FIELD(resume_ahead),
@@ -360,7 +359,7 @@ const struct jg_setting jg_setting_table[JG_SETTING_COUNT] = {
      .level = JG_LEVEL_CLASS,
      .type = JG_TYPE_NUMBER,
      .fallback = "auto",
-     .words = wait_words,
+     .words = auto_words,
      .min = 0,
      .max = 1000,
      .unit = "ms",

@@ -23,8 +23,9 @@
 #include "plugin/pending.h"
 #include "plugin/rdk.h"
 
-/* Why a consumer may be refused, and what helps, for messages. */
 #define JG_ALONG_MOST 16 /* of what waits for the background thread, so much is asked along with a question */
+
+/* Why a consumer may be refused, and what helps, for messages. */
 #define JG_UNSEEN_END                                                                                                  \
     "in Node, with batch calls, several polling threads or rd_kafka_consume_start the end of a job cannot be seen"
 #define JG_UNSEEN_CURE                                                                                                 \
@@ -90,7 +91,7 @@ struct jg_gate {
 
     pthread_mutex_t lock;
     pthread_cond_t wake; /* for the background thread */
-    pthread_cond_t idle; /* the queue of completions ran empty */
+    pthread_cond_t idle; /* some of the queue was carried out */
     pthread_t worker;
     bool worker_started;
     bool worker_failed;

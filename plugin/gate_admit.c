@@ -279,7 +279,7 @@ jg_coming_was_patient(struct jg_gate *gate, const struct jg_coming *coming)
 static int64_t
 room_patience_ms(const struct jg_coming *coming, int64_t ran_ms)
 {
-    if (coming->policy.resume_wait_ms != JG_WAIT_AUTO)
+    if (coming->policy.resume_wait_ms != JG_AUTO)
         return coming->policy.resume_wait_ms;
     return coming->batch || ran_ms < ROOM_LEAST_MS || ran_ms > ROOM_MOST_MS ? ROOM_LEAST_MS : ran_ms;
 }
@@ -295,10 +295,10 @@ room_poll_ms(int64_t patience_ms)
 /* How long a job that cannot be decided may wait: a ticketed one for a slot, others as for a store that is down. A
  * batch call cannot give it back, and waits for the end of the grace. */
 static int64_t
-patience_ms(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_op *ask, int64_t ran_ms)
+patience_ms(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_op *ask, int64_t room_ms)
 {
     if (jg_reason_is_room(ask->reason))
-        return room_patience_ms(coming, ran_ms);
+        return room_ms;
     int64_t wait_ms = jg_coming_patience_ms(gate, coming);
     if (coming->batch && wait_ms > 0 && ask->reason == JG_REASON_GRACE)
         wait_ms += ask->grace_ms;
@@ -310,18 +310,19 @@ static enum jg_err
 ask_later(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_known *met, struct jg_run *run,
           struct jg_op *ask)
 {
+    if (ask->err != JG_OK || ask->verdict != JG_LATER)
+        return ask->err;
     int64_t began_ms = jg_clock_ms();
-    int64_t ran_ms = jg_known_ran_ms(gate, met);
-    bool is_new = met && !atomic_load(&met->asked);
+    int64_t room_ms = room_patience_ms(coming, jg_known_ran_ms(gate, met));
     enum jg_reason reason = ask->reason;
-    if (ask->err == JG_OK && ask->verdict == JG_LATER && reason == JG_REASON_GRACE && is_new)
+    if (reason == JG_REASON_GRACE && met && !atomic_load(&met->asked))
         ask->fresh = jg_coming_is_first(gate, coming, FIRST_MS) ? ask->epoch : 0;
     while (ask->err == JG_OK && ask->verdict == JG_LATER && !atomic_load(&gate->stopping)) {
         bool room = jg_reason_is_room(ask->reason);
         if (ask->reason != reason && !(room && jg_reason_is_room(reason)))
             began_ms = jg_clock_ms();
         reason = ask->reason;
-        bool over = jg_clock_ms() - began_ms >= patience_ms(gate, coming, ask, ran_ms);
+        bool over = jg_clock_ms() - began_ms >= patience_ms(gate, coming, ask, room_ms);
         if (over && !room)
             jg_coming_was_patient(gate, coming);
         if (over && reason == JG_REASON_FULL && coming->batch)
@@ -330,7 +331,7 @@ ask_later(struct jg_gate *gate, const struct jg_coming *coming, const struct jg_
             break;
         ask->last_try = over && room;
         if (!over && !(ask->fresh && reason == JG_REASON_GRACE))
-            jg_clock_pause_ms(room ? room_poll_ms(room_patience_ms(coming, ran_ms)) : LATER_POLL_MS);
+            jg_clock_pause_ms(room ? room_poll_ms(room_ms) : LATER_POLL_MS);
         run->asked_ms = jg_clock_ms();
         (void)!jg_ask(gate, ask, 1);
     }

@@ -124,8 +124,7 @@ enum jg_dedup { JG_DEDUP_NONE, JG_DEDUP_UNTIL_EXECUTING, JG_DEDUP_UNTIL_EXECUTED
 /* What becomes of a duplicate at the producer. */
 enum jg_dup_action { JG_DUP_MARK, JG_DUP_REJECT };
 
-#define JG_AHEAD_AUTO (-1) /* resume.ahead: the leading resumer finds it */
-#define JG_WAIT_AUTO (-1)  /* resume.wait.ms: each consumer finds it */
+#define JG_AUTO (-1) /* resume.ahead: the leading resumer finds it; resume.wait.ms: each consumer does */
 
 /* What may run only once at a time: the class, or each job key. */
 enum jg_lease { JG_LEASE_NONE, JG_LEASE_CLASS, JG_LEASE_KEY };

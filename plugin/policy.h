@@ -28,8 +28,8 @@ struct jg_policy {
     int64_t hold_max;                    /* 0: no bound */
     int64_t hold_max_age_ms;             /* 0: no bound */
     int64_t hold_window;                 /* so far the resumer looks past held jobs that wait for their own key */
-    int64_t resume_ahead;                /* tickets beyond the free slots; JG_AHEAD_AUTO: the resumer finds out */
-    int64_t resume_wait_ms;              /* JG_WAIT_AUTO: by how long a run takes */
+    int64_t resume_ahead;                /* tickets beyond the free slots; JG_AUTO: the resumer finds out */
+    int64_t resume_wait_ms;              /* JG_AUTO: by how long a run takes */
     enum jg_lease lease;
     enum jg_lease_taken lease_taken;
     int64_t lease_ttl_ms;      /* a lease whose run goes without a heartbeat for this long is free */

@@ -15,9 +15,8 @@
 #define STEP_MOST 32      /* a raise is by no larger a factor */
 #define IDLE_FINE 0.015   /* of the slots */
 #define IDLE_MANY 0.5
-#define IDLE_OTHER 0.2 /* more: what was learned of another time does not count */
-#define MISS_LEAST_MS                                                                                                  \
-    50 /* of a consumer's time: by resume.wait.ms=auto a miss takes as long as a run, but no less ... */
+#define IDLE_OTHER 0.2    /* more: what was learned of another time does not count */
+#define MISS_LEAST_MS 50  /* of a consumer's time; by resume.wait.ms=auto it is that of a run, but no less ... */
 #define MISS_MOST_MS 1000 /* ... and of longer runs no more than that either */
 #define MISSES_WORTH 0.2  /* of the time that runs take may go to misses ... */
 #define MISSES_LEAST 0.05 /* ... but so many misses a start are fine in any case ... */
@@ -307,7 +306,7 @@ jg_pace_take(struct jg_pace *pace, const struct jg_op *op)
         .waited_ms = op->waited_now_ms,
         .idle = op->idle_now,
     };
-    if (op->ahead_now == JG_AHEAD_AUTO)
+    if (op->ahead_now == JG_AUTO)
         jg_pace_see(pace, &look);
     else
         *pace = (struct jg_pace){.seen = false};

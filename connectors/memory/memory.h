@@ -123,7 +123,7 @@ struct jg_memory_class {
     bool told;                /* limit ... work_key, per_key */
     int64_t per_key;
     int64_t limit;
-    int64_t ahead;           /* JG_AHEAD_AUTO: `paced` */
+    int64_t ahead;           /* JG_AUTO: `paced` */
     int64_t paced;           /* as the resumer last said */
     int64_t waited_ms, idle; /* as in jg_op */
     int64_t max_age_ms;

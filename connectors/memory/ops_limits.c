@@ -61,7 +61,7 @@ allowed(struct jg_memory_class *class, int64_t now_ms, int64_t limit, struct jg_
     int64_t most = INT64_MAX, tickets = (int64_t) class->tickets.count;
     if (limit > 0) {
         int64_t free = limit - (int64_t) class->run.count;
-        int64_t ahead = class->ahead == JG_AHEAD_AUTO ? op->ahead_in : class->ahead;
+        int64_t ahead = class->ahead == JG_AUTO ? op->ahead_in : class->ahead;
         allow((free > 0 ? free : 0) + ahead - tickets, JG_REASON_LIMIT, &most, op);
     }
     if (class->capacity > 0) {
@@ -143,7 +143,7 @@ grant_all(struct jg_memory_class *class, int64_t now_ms, int64_t limit, bool gat
 static void
 tell_pace(struct jg_memory_class *class, int64_t now_ms, struct jg_op *op)
 {
-    bool paced = class->ahead == JG_AHEAD_AUTO && op->limit_now > 0;
+    bool paced = class->ahead == JG_AUTO && op->limit_now > 0;
     op->ahead_now = class->ahead;
     op->now_ms = now_ms;
     op->completed_now = paced ? class->tallies[JG_TALLY_COMPLETED] : 0;

@@ -69,7 +69,7 @@ report_limits(const struct jg_memory_class *class, int64_t now_ms, struct jg_cla
     out->override = class->override;
     out->tickets = (int64_t) class->tickets.count;
     out->per_key = class->per_key;
-    out->paced = class->ahead == JG_AHEAD_AUTO;
+    out->paced = class->ahead == JG_AUTO;
     out->ahead = out->paced ? class->paced : class->ahead;
     out->held = class->held;
     out->oldest_held_ms = class->oldest_held_ms;

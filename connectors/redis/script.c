@@ -439,7 +439,7 @@ append_arg(struct jg_buf *out, enum jg_script_arg arg, const char *prefix, const
         append_text(out, arg, prefix, run_id, op);
     } else if (arg == JG_SCRIPT_ARG_OVERRIDE && !op->override_in.set) {
         jg_resp_text(out, "default");
-    } else if (arg == JG_SCRIPT_ARG_AHEAD && op->resume_ahead == JG_AHEAD_AUTO) {
+    } else if (arg == JG_SCRIPT_ARG_AHEAD && op->resume_ahead == JG_AUTO) {
         jg_resp_text(out, "auto"); /* older versions take it for 0 */
     } else {
         jg_resp_number(out, number_of(arg, op));

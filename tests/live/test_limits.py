@@ -204,15 +204,15 @@ def test_a_job_that_came_back_waits_for_a_slot_as_long_as_a_run_took(make_site):
     running = blocked(site, consumer, producer, mail("long"))
     held = mail("held")
     producer.delivered(held)
+    waits = []
 
-    def longest_poll():
+    def is_missed():
         began = time.monotonic()
         consumer.poll(20)
         waits.append(time.monotonic() - began)
         return site.stats().get("missed")
 
-    waits = []
-    wait_until(longest_poll, PATIENCE_S, "it comes back, finds no slot, and is held again")
+    wait_until(is_missed, PATIENCE_S, "it comes back, finds no slot, and is held again")
     assert max(waits) >= run_s
     finish(consumer, running)
     assert consumer.next().jid == own_jid(held)

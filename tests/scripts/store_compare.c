@@ -164,7 +164,7 @@ compare_answers(struct comparison *cmp, unsigned key, const struct jg_op *memory
                   "what counts");
     compare_check(cmp, memory->completed_now == redis->completed_now && memory->missed_now == redis->missed_now,
                   "completed or missed");
-    if (memory->ahead_now == JG_AHEAD_AUTO)
+    if (memory->ahead_now == JG_AUTO)
         compare_check(cmp, compare_near(memory->waited_now_ms, redis->waited_now_ms), "waited");
     compare_check(cmp, memory->running == redis->running && memory->tickets == redis->tickets, "running or tickets");
     compare_check(cmp, memory->override.set == redis->override.set && memory->override.limit == redis->override.limit,

@@ -31,14 +31,14 @@ void
 with_auto_the_resumer_says_how_many_go_ahead(void **state)
 {
     (void)state;
-    tell(1, JG_AHEAD_AUTO);
+    tell(1, JG_AUTO);
     expect_run(admit_limited('a', 1));
     assert_int_equal(take_ahead('b', 9, 0).granted, 0);
     assert_true(class_report().paced);
     assert_int_equal(class_report().ahead, 0);
     struct jg_op op = take_ahead('b', 9, 2);
     assert_int_equal(op.granted, 1);
-    assert_int_equal(op.ahead_now, JG_AHEAD_AUTO);
+    assert_int_equal(op.ahead_now, JG_AUTO);
     assert_int_equal(take_ahead('c', 9, 2).granted, 1);
     assert_int_equal(take_ahead('d', 9, 2).granted, 0);
     assert_int_equal(class_report().ahead, 2);
@@ -54,7 +54,7 @@ void
 a_ticketed_job_that_is_held_again_for_want_of_a_slot_is_a_miss(void **state)
 {
     (void)state;
-    tell(1, JG_AHEAD_AUTO);
+    tell(1, JG_AUTO);
     expect_run(admit_limited('a', 1));
     expect_hold(admit_limited('b', 1), JG_REASON_LIMIT);
     assert_int_equal(take_ahead('b', 1, 1).granted, 1);
@@ -77,7 +77,7 @@ void
 how_long_tickets_were_on_their_way_and_slots_idle_is_told(void **state)
 {
     (void)state;
-    tell(1, JG_AHEAD_AUTO);
+    tell(1, JG_AUTO);
     expect_run(admit_limited('a', 1));
     expect_hold(admit_limited('b', 1), JG_REASON_LIMIT);
     struct jg_op before = take_ahead('b', 3, 0);

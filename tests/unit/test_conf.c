@@ -31,8 +31,8 @@ nothing_set_governs_nothing(void **state)
     assert_int_equal(policy.limit_ttl_ms, JG_RUN_TTL_MS);
     assert_int_equal(policy.hold_max, 0);
     assert_int_equal(policy.hold_max_age_ms, 0);
-    assert_int_equal(policy.resume_ahead, JG_AHEAD_AUTO);
-    assert_int_equal(policy.resume_wait_ms, JG_WAIT_AUTO);
+    assert_int_equal(policy.resume_ahead, JG_AUTO);
+    assert_int_equal(policy.resume_wait_ms, JG_AUTO);
     assert_int_equal(jg_conf_grace_ms(fixture->conf, &policy), 12000);
     char setting[160];
     assert_null(jg_conf_needs_end(fixture->conf, setting, sizeof setting));
